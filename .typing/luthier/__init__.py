@@ -1,0 +1,1 @@
+../../luthier/__init__.py

@@ -1,0 +1,1 @@
+"""Summarizer, planner, critic and coder: functions of data and a model."""

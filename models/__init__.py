@@ -1,0 +1,1 @@
+"""Model files, chat models, decoding and the call log."""

@@ -1,0 +1,1 @@
+"""Space, study, trajectory, diagnosis, advisors and runners."""
