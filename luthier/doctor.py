@@ -1,0 +1,92 @@
+"""What this machine has, tested rather than guessed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+MINIMUM_FREE_GIB = 2.0  # the default model takes 1.1 GiB while its parts lie beside it
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report. `ok` is None where a lack is no fault (no GPU, no Ollama)."""
+
+    name: str
+    ok: bool | None
+    found: str
+    remedy: str = ""
+
+    def as_dict(self) -> dict[str, object]:
+        """The check as JSON-able data."""
+        return asdict(self)
+
+
+def examine() -> list[Check]:
+    """Run every check, in order. Takes a second or two; touches nothing but a temporary folder."""
+    checks: list[Callable[[], Check]] = [_python, _torch, _gpu, _embedded, _models, _ollama, _sandbox, _disk]
+    return [check() for check in checks]
+
+
+def _python() -> Check:
+    return Check("Python", sys.version_info >= (3, 11), f"{platform.python_version()} at {sys.executable}", "needs 3.11")
+
+
+def _torch() -> Check:
+    try:
+        return Check("PyTorch", True, importlib.metadata.version("torch"))
+    except importlib.metadata.PackageNotFoundError:
+        return Check("PyTorch", False, "not installed", "pip install torch")
+
+
+def _gpu() -> Check:
+    import torch
+
+    if torch.cuda.is_available():
+        return Check("GPU", True, torch.cuda.get_device_name(0))
+    return Check("GPU", None, f"none; {os.cpu_count()} CPU cores", "fine for small models and small scripts")
+
+
+def _embedded() -> Check:
+    try:
+        return Check("embedded runtime", True, f"xllamacpp {importlib.metadata.version('xllamacpp')}")
+    except importlib.metadata.PackageNotFoundError:
+        return Check("embedded runtime", None, "not installed", "pip install 'luthier[embedded]'")
+
+
+def _models() -> Check:
+    from .models.files import CATALOGUE, present
+
+    here = [name for name in CATALOGUE if present(name)]
+    return Check("model files", bool(here) or None, ", ".join(here) or "none", "luthier models pull qwen2.5-coder-1.5b")
+
+
+def _ollama() -> Check:
+    import httpx
+
+    host = os.environ.get("OLLAMA_HOST", "http://127.0.0.1:11434")
+    url = host if "://" in host else f"http://{host}"
+    try:
+        answer = httpx.get(f"{url}/api/version", timeout=2.0).json()
+        return Check("Ollama", True, f"{answer.get('version', 'unknown version')} at {url}")
+    except (httpx.HTTPError, ValueError):
+        return Check("Ollama", None, f"no answer at {url}", "only needed for `ollama:` models")
+
+
+def _sandbox() -> Check:
+    from .trials.sandbox import best_sandbox
+
+    level = best_sandbox().level
+    remedy = "" if level == "bubblewrap" else "apt install bubblewrap isolates trials better"
+    return Check("sandbox", True if level == "bubblewrap" else None, level, remedy)
+
+
+def _disk() -> Check:
+    free = shutil.disk_usage(Path.cwd()).free / 2**30
+    return Check("disk", free >= MINIMUM_FREE_GIB, f"{free:.1f} GiB free here", f"keep {MINIMUM_FREE_GIB:g} GiB free")

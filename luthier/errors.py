@@ -1,0 +1,40 @@
+"""Every error of Luthier as one tree, sorted by who must act.
+
+The user: message = the rule, the value, what to do; the command line prints it and exits with 2
+├── trials.errors.InputError
+│   ├── SpaceError          a hyperparameter, a condition, a constraint or a configuration
+│   ├── SpecError           a study file
+│   └── StudyError          a study folder
+└── models.errors.ModelSpecError    a model that cannot be what was named
+The model: recorded, told once, and the advisors go on
+└── models.errors.ModelError        down, missing, timeout, empty, not JSON, prompt too long, truncated
+Nobody: the trial is recorded as failed, the study goes on
+└── trials.records.Failure          out of memory, NaN, crash, timeout, no metric, command not found
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from .models.errors import ModelError, ModelSpecError
+from .trials.errors import InputError
+
+__all__ = ["InputError", "ModelError", "ModelSpecError", "explain"]
+
+
+def explain(error: BaseException) -> str | None:
+    """The one message to print for an error that the user can mend; None when it is a fault of ours."""
+    if isinstance(error, InputError | ModelSpecError | ModelError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full{_at(error)}; free some space, then run the same command: finished trials are kept"
+    if isinstance(error, PermissionError):
+        return f"no permission to write{_at(error)}; choose another place with --dir, or change its owner"
+    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        return f"{os.strerror(error.errno or errno.ENOENT).lower()}{_at(error)}; check the path"
+    return None
+
+
+def _at(error: OSError) -> str:
+    return f" at {error.filename}" if error.filename else ""
