@@ -35,7 +35,9 @@ def examine() -> list[Check]:
 
 
 def _python() -> Check:
-    return Check("Python", sys.version_info >= (3, 11), f"{platform.python_version()} at {sys.executable}", "needs 3.11")
+    return Check(
+        "Python", sys.version_info >= (3, 11), f"{platform.python_version()} at {sys.executable}", "needs 3.11"
+    )
 
 
 def _torch() -> Check:

@@ -1,0 +1,1 @@
+../../luthier/__main__.py

@@ -1,0 +1,1 @@
+../../luthier/choose_model.py

@@ -1,0 +1,197 @@
+"""`luthier.tune`: the main job, from Python and from the command line alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .choose_model import default_model
+from .graphs.events import Event, Listener, StopReason, Warned, ignore
+from .trials.errors import SpecError
+from .trials.records import Direction
+from .trials.runner import Limits, Runner
+from .trials.space import Parameter, Space
+from .trials.spec import Budget, MetricSpec, StudySpec, space_from_dict, space_to_dict
+from .trials.study import Study
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+    from .trials.advisor import Advisor
+
+HOME = Path(".luthier")  # study folders live here, below the current folder
+DEFAULT_WORKFLOW = "planner-critic"  # when there is a model
+
+
+def tune(
+    run: Callable[..., float] | str | Sequence[str],
+    space: Space | Mapping[str, Parameter] | Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    name: str = "study",
+    metric: str = "value",
+    direction: str = "minimize",
+    constraints: Sequence[str] = (),
+    trials: int = 10,
+    hours: float | None = None,
+    model: str | BaseChatModel | None = None,
+    workflow: str | None = None,
+    seed: int = 0,
+    noise: int = 2,
+    stop_early: bool = True,
+    timeout: float | None = None,
+    memory: float | None = None,
+    patterns: Mapping[str, str] | None = None,
+    folder: str | Path | None = None,
+    advisors: Sequence[Advisor] | None = None,
+    on_event: Listener = ignore,
+) -> Study:
+    """Tune an objective or a command and return its study. The same call again goes on where it stopped.
+
+    Args:
+        run: an Optuna objective `f(trial) -> float`, or a command with placeholders such as
+            `"python train.py --lr {lr}"`.
+        space: the hyperparameters; optional for an objective, whose space grows from what it suggests (trial 0 is
+            then the midpoint).
+        metric: the metric to improve; an objective's return value is named `value` unless told otherwise.
+        trials: how many trials, trial 0 (the default configuration) included.
+        hours: stop after this many hours of training, over all runs of the study.
+        model: `embedded`, `ollama:NAME`, `openai:NAME@URL`, `replay:FOLDER`, `none`, or a LangChain chat model;
+            by default the embedded one where it is installed and pulled, else none.
+        timeout: seconds a trial may take. memory: GiB a trial may hold.
+        patterns: for a command that only prints: metric name -> regular expression with one group.
+        folder: where the study lives; `.luthier/NAME` by default.
+
+    Raises:
+        InputError: the space, the command or the folder cannot be used; the message says what to do.
+        ModelSpecError: the model string is not understood.
+    """
+    budget = Budget(trials=trials, hours=hours)
+    place = Path(folder) if folder is not None else HOME / name
+    limits = Limits(seconds=timeout, memory_gib=memory)
+    known = _as_space(space, constraints)
+    runner, spec = _runner_for(run, known, name, metric, Direction(direction), limits, dict(patterns or {}))
+    study = Study.open_or_create(
+        place, name=name, space=known, metric=metric, direction=Direction(direction), seed=seed, spec=spec
+    )
+    try:
+        run_study(
+            study,
+            runner,
+            budget=budget,
+            model=model,
+            workflow=workflow,
+            noise=noise,
+            stop_early=stop_early,
+            advisors=advisors,
+            listen=on_event,
+        )
+    finally:
+        runner.close()
+    return study
+
+
+def run_study(
+    study: Study,
+    runner: Runner,
+    *,
+    budget: Budget,
+    model: str | BaseChatModel | None = None,
+    workflow: str | None = None,
+    noise: int = 2,
+    stop_early: bool = True,
+    advisors: Sequence[Advisor] | None = None,
+    listen: Callable[[Event], None] = ignore,
+) -> StopReason:
+    """Open the model, then run the loop until the budget is spent."""
+    from .graphs.loop import tune_study
+    from .models.open import open_model
+
+    if model is None:
+        model, lacking = default_model()
+        if lacking is not None:
+            listen(Warned(lacking))
+    chat = open_model(model)
+    name = model if isinstance(model, str) else type(model).__name__
+    return tune_study(
+        study,
+        runner,
+        budget=budget,
+        model=chat,
+        model_name=name,
+        workflow=workflow or ("advisors" if chat is None else DEFAULT_WORKFLOW),
+        advisors=advisors,
+        listen=listen,
+        noise=noise,
+        stop_early=stop_early,
+    )
+
+
+def runner_of(spec: StudySpec, cwd: Path) -> Runner:
+    """The runner that a study file asks for; commands start in `cwd`, the study file's folder."""
+    from .trials.command import CommandRunner
+
+    return CommandRunner(
+        spec.run,
+        cwd=cwd,
+        metric=spec.metric.name,
+        direction=spec.metric.direction,
+        limits=Limits(seconds=spec.timeout, memory_gib=spec.memory),
+        python=spec.python,
+        patterns=spec.patterns,
+        config_file=spec.config_file,
+        env=spec.env,
+    )
+
+
+def study_of(spec: StudySpec, folder: Path, seed: int | None = None) -> Study:
+    """The study of a study file, opened or created in `folder`."""
+    return Study.open_or_create(
+        folder,
+        name=spec.name,
+        space=spec.to_space(),
+        metric=spec.metric.name,
+        direction=spec.metric.direction,
+        seed=spec.seed if seed is None else seed,
+        spec=json.loads(spec.model_dump_json()),
+    )
+
+
+def _as_space(space: Any, constraints: Sequence[str]) -> Space | None:
+    if space is None or isinstance(space, Space):
+        return space
+    plain = {k: v for k, v in space.items() if isinstance(v, Mapping)}
+    return Space({**space, **space_from_dict(plain)}, tuple(constraints))
+
+
+def _runner_for(
+    run: Callable[..., float] | str | Sequence[str],
+    space: Space | None,
+    name: str,
+    metric: str,
+    direction: Direction,
+    limits: Limits,
+    patterns: dict[str, str],
+) -> tuple[Runner, dict[str, Any]]:
+    if callable(run):
+        from .trials.worker import CallableRunner
+
+        return CallableRunner(run, metric=metric, limits=limits, space=space), {
+            "callable": getattr(run, "__name__", "?")
+        }
+    if space is None:
+        raise SpecError("a command needs a space, but got none; pass `space={...}` with a range for each placeholder")
+    import shlex
+
+    spec = StudySpec(
+        name=name,
+        run=run if isinstance(run, str) else shlex.join(run),
+        metric=MetricSpec(name=metric, direction=direction),
+        space=space_to_dict(space),
+        constraints=list(space.constraints),
+        timeout=limits.seconds,
+        memory=limits.memory_gib,
+        patterns=patterns,
+    )
+    return runner_of(spec, Path.cwd()), json.loads(spec.model_dump_json())

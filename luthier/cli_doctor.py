@@ -1,0 +1,30 @@
+"""`luthier doctor`."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from .doctor import Check, examine
+
+
+def print_report(as_json: bool) -> None:
+    """Print every check; exit code 1 when something that Luthier needs is missing."""
+    checks = examine()
+    if as_json:
+        print(json.dumps([check.as_dict() for check in checks], indent=2))
+    else:
+        Console().print(_table(checks))
+    if any(check.ok is False for check in checks):
+        raise typer.Exit(1)
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table("", "what", "found", "to do", box=None)
+    marks = {True: "[green]ok[/]", None: "[yellow]--[/]", False: "[red]no[/]"}
+    for check in checks:
+        table.add_row(marks[check.ok], check.name, check.found, "" if check.ok else check.remedy)
+    return table

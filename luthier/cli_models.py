@@ -1,0 +1,81 @@
+"""`luthier models`: what is here, fetch with hash check, an honest probe."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+models_app = typer.Typer(name="models", help="List, fetch and probe language models.", no_args_is_help=True)
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@models_app.command("list", epilog="Example: luthier models list")
+def list_models(json: Json = False) -> None:
+    """List the models that Luthier can fetch, and which are here."""
+    from .models.files import CATALOGUE, path_of, present
+
+    rows = [
+        {
+            "name": name,
+            "file": entry.file,
+            "bytes": entry.size,
+            "licence": entry.licence,
+            "present": present(name),
+            "path": str(path_of(name)),
+        }
+        for name, entry in CATALOGUE.items()
+    ]
+    if json:
+        print(jsonlib.dumps(rows, indent=2))
+        return
+    table = Table("name", "size", "licence", "here", "for", box=None)
+    for row, entry in zip(rows, CATALOGUE.values(), strict=True):
+        here = "[green]yes[/]" if row["present"] else "no"
+        table.add_row(str(row["name"]), f"{entry.size / 1e6:,.0f} MB", entry.licence, here, entry.purpose)
+    Console().print(table)
+
+
+@models_app.command("pull", epilog="Example: luthier models pull qwen2.5-coder-1.5b")
+def pull_model(name: Annotated[str, typer.Argument(help="A name from `luthier models list`.")]) -> None:
+    """Fetch a model file once; the pinned SHA-256 decides whether it is right. Ctrl-C and again: it goes on."""
+    from .models.files import CATALOGUE, path_of, present, pull
+
+    if name in CATALOGUE and present(name):
+        print(f"{name} is here already: {path_of(name)}")
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(f"fetching {name}", total=None)
+        path = pull(
+            name, lambda done, total, text: progress.update(task, completed=done, total=total, description=text)
+        )
+    print(f"{name} is here, checked by its SHA-256: {path}")
+
+
+@models_app.command("probe", epilog="Example: luthier models probe embedded")
+def probe_model(
+    spec: Annotated[str, typer.Argument(help="embedded, ollama:NAME or openai:NAME@URL.")] = "embedded",
+    json: Json = False,
+) -> None:
+    """Measure in about a minute what a model is worth here: JSON, ranges, choices, speed."""
+    from .models.open import open_model
+    from .models.probe import probe
+
+    chat = open_model(spec)
+    if chat is None:
+        raise typer.BadParameter("`none` is no model to probe; name one such as embedded")
+    console = Console(stderr=True)
+    with console.status(f"probing {spec} ...") as status:
+        report = probe(chat, name=spec, said=lambda text: status.update(f"probing {spec}: {text}"))
+    if json:
+        print(jsonlib.dumps(report.as_dict(), indent=2))
+        return
+    table = Table("what", "measured", "95 % interval", box=None)
+    for row in report.rows():
+        table.add_row(*row)
+    Console().print(table)

@@ -1,0 +1,135 @@
+"""`luthier show`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from .api import DEFAULT_WORKFLOW, HOME
+from .page import summary_lines, trial_table
+from .picture import write_picture
+from .predictor.workflow import WORKFLOWS
+from .summary import summary_of
+from .trials.diagnosis import diagnose
+from .trials.errors import StudyError
+from .trials.records import Trial
+from .trials.study import Study
+from .words import config, duration, number, sparkline
+
+LOG_LINES = 15  # of a trial's log
+
+
+def show_study(name: str, *, trial: int | None, graph: bool, html: Path | None, as_json: bool) -> None:
+    """Print a study, one of its trials, or the graph of its workflow.
+
+    Raises:
+        StudyError: no such study or trial.
+    """
+    study = Study.open(_folder(name))
+    try:
+        if graph:
+            _print_graph(study)
+        elif trial is not None:
+            _print_trial(study, _find(study, trial), as_json)
+        else:
+            _print_study(study, as_json)
+        if html is not None:
+            print(f"picture: {write_picture(study, html)}")
+    finally:
+        study.close()
+
+
+def _folder(name: str) -> Path:
+    place = Path(name)
+    if (place / "study.db").exists():
+        return place
+    if (HOME / name / "study.db").exists():
+        return HOME / name
+    known = sorted(p.parent.name for p in HOME.glob("*/study.db"))
+    have = f"here are: {', '.join(known)}" if known else f"there is none below {HOME.resolve()}"
+    raise StudyError(f"no study named {name!r}; {have}; give a name or a study folder")
+
+
+def _find(study: Study, number: int) -> Trial:
+    for trial in study.trials:
+        if trial.number == number:
+            return trial
+    raise StudyError(f"study {study.name!r} has no trial {number}; it has {len(study.trials)} (numbers start at 0)")
+
+
+def _print_study(study: Study, as_json: bool) -> None:
+    model = next((str(t.extra["model"]) for t in reversed(study.trials) if "model" in t.extra), "none")
+    summary = summary_of(study, stopped="not asked", model=model)
+    if as_json:
+        trials = [_as_dict(study, t) for t in study.trials]
+        print(json.dumps({"summary": summary.as_dict(), "trials": trials}, indent=2))
+        return
+    console = Console()
+    console.print(trial_table(study))
+    for line in summary_lines(summary):
+        console.print(line, highlight=False)
+
+
+def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:
+    found = diagnose(trial, study.direction, study.metric)
+    return {**asdict(trial), "diagnosis": {"verdict": found.verdict, "since": found.since, "evidence": found.evidence}}
+
+
+def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
+    calls = _calls(study, trial.number)
+    if as_json:
+        print(json.dumps({**_as_dict(study, trial), "calls": calls}, indent=2))
+        return
+    found = diagnose(trial, study.direction, study.metric)
+    rows = {
+        "state": trial.state.value + (f" ({trial.failure.cause}: {trial.failure.detail})" if trial.failure else ""),
+        study.metric: number(trial.value),
+        "configuration": config(trial.config),
+        "from": trial.source,
+        "reason": trial.reason,
+        "curve": sparkline([v for _, v in trial.trajectory.curve(study.metric)], width=60),
+        "diagnosis": f"{found.verdict}: {found.evidence}",
+        "time": f"{duration(trial.seconds)}, attempt {trial.attempt + 1}, isolation {trial.isolation}",
+        "metrics": config(trial.metrics),
+        "folder": str(study.trial_folder(trial.number)),
+    }
+    console = Console()
+    for name, text in rows.items():
+        console.print(f"[bold]{escape(name):>14}[/]  {escape(text)}", highlight=False)
+    for said in trial.extra.get("agents", []):
+        console.print(f"[bold]{escape(said['role']):>14}[/]  {escape(said['text'])}", highlight=False)
+    for call in calls:
+        spent = f"{call.get('tokens_in', 0)} + {call.get('tokens_out', 0)} tokens, {duration(call.get('seconds', 0.0))}"
+        console.print(f"[bold]{'call':>14}[/]  {escape(str(call.get('role')))}: {spent}", highlight=False)
+    log = study.trial_folder(trial.number) / "log.txt"
+    if log.exists():
+        console.print(f"[bold]last lines of {escape(str(log))}[/]", highlight=False)
+        for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
+            console.print(escape(line), highlight=False)
+
+
+def _calls(study: Study, number: int) -> list[dict[str, Any]]:
+    path = study.folder / "calls.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    calls = []
+    for line in lines:
+        try:
+            calls.append(json.loads(line))
+        except ValueError:  # a kill can leave half a line at the end
+            continue
+    return [call for call in calls if call.get("trial") == number]
+
+
+def _print_graph(study: Study) -> None:
+    name = next((str(t.extra["workflow"]) for t in reversed(study.trials) if "workflow" in t.extra), DEFAULT_WORKFLOW)
+    workflow = WORKFLOWS[name]
+    print(workflow.text())
+    print()
+    print(workflow.mermaid())

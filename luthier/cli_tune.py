@@ -1,0 +1,96 @@
+"""`luthier tune`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from .api import HOME, run_study, runner_of, study_of
+from .confirm import Confirmation, confirm
+from .graphs.events import Listener
+from .live import LiveView
+from .page import print_summary
+from .picture import write_picture
+from .plain import PlainView
+from .summary import summary_of
+from .trials.runner import Runner
+from .trials.spec import load_spec
+from .trials.study import Study
+
+
+def run_file(
+    file: Path,
+    *,
+    trials: int | None,
+    model: str | None,
+    workflow: str | None,
+    seed: int | None,
+    folder: Path | None,
+    seeds: int,
+    as_json: bool,
+) -> None:
+    """Tune a study file to the end of its budget, confirm on fresh seeds, print the summary, write the picture.
+
+    With `as_json` standard output holds one JSON object and progress goes to standard error.
+    """
+    spec = load_spec(file)
+    budget = spec.budget if trials is None else spec.budget.model_copy(update={"trials": trials})
+    study = study_of(spec, folder or HOME / spec.name, seed)
+    runner = runner_of(spec, file.resolve().parent)
+    named = model or spec.model
+    try:
+        with study.lock():
+            with _view(study, as_json) as listen:
+                reason = run_study(
+                    study,
+                    runner,
+                    budget=budget,
+                    model=named,
+                    workflow=workflow or spec.workflow,
+                    noise=spec.noise,
+                    stop_early=spec.stop_early,
+                    listen=listen,
+                )
+            confirmed = _confirm(study, runner, seeds)
+        picture = write_picture(study, study.folder / "report.html")
+        summary = summary_of(study, stopped=reason.value, confirmation=confirmed)
+        if as_json:
+            print(json.dumps(summary.as_dict(), indent=2))
+        else:
+            print_summary(summary, study, picture, Console())
+    finally:
+        runner.close()
+        study.close()
+
+
+@contextmanager
+def _view(study: Study, as_json: bool) -> Iterator[Listener]:
+    console = Console(stderr=as_json)
+    if console.is_terminal and not as_json:
+        live = LiveView(study.name, study.metric, study.direction, console)
+        live.seen(study.finished)
+        with live:
+            yield live
+    else:
+        stream = sys.stderr if as_json else sys.stdout
+        plain = PlainView(study.metric, study.direction, lambda line: print(line, file=stream, flush=True))
+        plain.seen(study.finished)
+        yield plain
+
+
+def _confirm(study: Study, runner: Runner, seeds: int) -> Confirmation | None:
+    if not seeds:
+        return None
+    console = Console(stderr=True)
+    with console.status("") as status:
+
+        def said(name: str, i: int, n: int) -> None:
+            text = f"running the {name} configuration again on a fresh seed ({i} of {n})"
+            status.update(text) if console.is_terminal else print(text, file=sys.stderr, flush=True)
+
+        return confirm(study, runner, seeds=seeds, said=said)

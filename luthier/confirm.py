@@ -1,0 +1,140 @@
+"""Is the best configuration really better than the default? Both run again on fresh seeds.
+
+The winner of a search is chosen for its luck as well as its merit, so its own trial proves little.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .trials.records import Config, Direction, Outcome, State
+from .trials.runner import Runner
+from .trials.study import Study
+
+FIRST_SEED = 1000  # far from the seeds that trials and noise runs use
+LEVEL = 0.95  # of every interval
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Best against default on one metric over paired seeds. `low`..`high` bounds the mean paired gain."""
+
+    metric: str
+    best: list[float]
+    default: list[float]
+    gain: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """`better`, `worse` or `tie`: a tie whenever the interval holds zero."""
+        return "better" if self.low > 0 else "worse" if self.high < 0 else "tie"
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The comparisons, and how many of the runs failed."""
+
+    seeds: list[int]
+    comparisons: list[Comparison]
+    failed: int = 0
+
+
+def paired_interval(gains: Sequence[float], level: float = LEVEL) -> tuple[float, float]:
+    """Student's interval for the mean of paired gains, shape (n_seeds,).
+
+    One pair bounds nothing: the interval is infinite. Pairs without spread give their mean twice.
+    """
+    from scipy import stats
+
+    n = len(gains)
+    if n < 2:
+        return -math.inf, math.inf
+    mean, error = float(np.mean(gains)), float(np.std(gains, ddof=1)) / math.sqrt(n)
+    half = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
+    return mean - half, mean + half
+
+
+def compare(metric: str, best: list[float], default: list[float], direction: Direction) -> Comparison:
+    """Best against default, paired by seed."""
+    gains = [direction.gain(a, b) for a, b in zip(best, default, strict=True)]
+    low, high = paired_interval(gains)
+    return Comparison(metric, best, default, float(np.mean(gains)), low, high)
+
+
+def confirm(
+    study: Study, runner: Runner, *, seeds: int, said: Callable[[str, int, int], None] = lambda *_: None
+) -> Confirmation | None:
+    """Run the best and the default configuration on `seeds` fresh seeds each, resumable run by run.
+
+    None when the study has no best, or when the default is the best: there is nothing to compare.
+    """
+    best, default = study.best, study.default
+    if best is None or default is None or best.number == default.number:
+        return None
+    fresh = list(range(FIRST_SEED, FIRST_SEED + seeds))
+    runs: dict[str, list[Outcome | None]] = {"best": [], "default": []}
+    for i, seed in enumerate(fresh):
+        for name, config in (("best", best.config), ("default", default.config)):
+            said(name, i + 1, seeds)
+            runs[name].append(_run_once(study, runner, f"{name}-{best.number}", config, seed))
+    return _compare_runs(study, fresh, runs)
+
+
+def _run_once(study: Study, runner: Runner, name: str, config: Config, seed: int) -> Outcome | None:
+    folder = study.folder / "confirm" / f"{name}-{seed}"
+    kept = folder / "outcome.json"
+    if kept.exists():
+        return _read(kept)
+    folder.mkdir(parents=True, exist_ok=True)
+    outcome = runner.run(config, folder, seed=seed)
+    _write(kept, outcome)
+    return outcome if outcome.state is State.COMPLETE else None
+
+
+def _write(path: Path, outcome: Outcome) -> None:
+    done = {"state": outcome.state, "value": outcome.value, "metrics": dict(outcome.metrics)}
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(done))
+    partial.replace(path)
+
+
+def _read(path: Path) -> Outcome | None:
+    done = json.loads(path.read_text())
+    state = State(done["state"])
+    return Outcome(state, done["value"], done["metrics"]) if state is State.COMPLETE else None
+
+
+def _compare_runs(study: Study, seeds: list[int], runs: dict[str, list[Outcome | None]]) -> Confirmation | None:
+    pairs = [(a, b) for a, b in zip(runs["best"], runs["default"], strict=True) if a is not None and b is not None]
+    failed = sum(run is None for side in runs.values() for run in side)
+    if not pairs:
+        return Confirmation(seeds, [], failed)
+    shared = set.intersection(*(set(run.metrics) for pair in pairs for run in pair))
+    # Test metrics stand in for nothing during the search: here is where they may speak.
+    names = [study.metric, *sorted(n for n in shared if n.startswith("test") and n != study.metric)]
+    done = [_compare_metric(study, name, pairs) for name in names]
+    return Confirmation(seeds, done, failed)
+
+
+def _compare_metric(study: Study, name: str, pairs: list[tuple[Outcome, Outcome]]) -> Comparison:
+    def value(run: Outcome) -> float:
+        return float(run.value or 0.0) if name == study.metric else run.metrics[name]
+
+    smaller = any(word in name for word in ("loss", "error", "perplexity", "rmse", "mae"))
+    direction = study.direction if name == study.metric else Direction.MINIMIZE if smaller else Direction.MAXIMIZE
+    return compare(name, [value(a) for a, _ in pairs], [value(b) for _, b in pairs], direction)
+
+
+def as_dict(confirmation: Confirmation) -> dict[str, object]:
+    """JSON-able data, verdicts included."""
+    found = asdict(confirmation)
+    found["comparisons"] = [{**asdict(c), "verdict": c.verdict} for c in confirmation.comparisons]
+    return found

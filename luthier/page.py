@@ -1,0 +1,114 @@
+"""The summary as a page for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from .confirm import Comparison, Confirmation
+from .summary import Summary
+from .trials.diagnosis import diagnose
+from .trials.records import Trial
+from .trials.study import Study
+from .words import config, difference, duration, number, sparkline
+
+STYLE_OF = {"complete": "", "pruned": "yellow", "failed": "red", "running": "cyan"}
+
+
+def print_summary(summary: Summary, study: Study, picture: Path | None, console: Console) -> None:
+    """Print the trials, then what they amount to."""
+    console.print()
+    console.print(trial_table(study))
+    console.print()
+    for line in summary_lines(summary):
+        console.print(line, highlight=False)
+    if picture is not None:
+        console.print(f"Picture: {escape(str(picture))}", highlight=False)
+
+
+def trial_table(study: Study) -> Table:
+    """One row a trial, the best in bold."""
+    trials, best = study.trials, study.best
+    base = trials[0].config if trials else {}
+    table = Table(box=None, pad_edge=False)
+    for heading in ("trial", "from", study.metric, "curve", "time", "diagnosis", "what it changes"):
+        table.add_column(heading, overflow="ellipsis", no_wrap=heading not in ("what it changes", "diagnosis"))
+    for trial in trials:
+        style = "bold green" if best is not None and trial.number == best.number else STYLE_OF[trial.state.value]
+        table.add_row(*_cells(study, trial, base), style=style)
+    return table
+
+
+def _cells(study: Study, trial: Trial, base: object) -> list[str]:
+    found = diagnose(trial, study.direction, study.metric)
+    since = f" since step {found.since}" if found.since is not None else ""
+    curve = sparkline([v for _, v in trial.trajectory.curve(study.metric)])
+    value = number(trial.value) if trial.failure is None else trial.failure.cause.value
+    change = (
+        "the default" if trial.number == 0 else difference(trial.config, dict(base) if isinstance(base, dict) else {})
+    )
+    return [
+        str(trial.number),
+        trial.source,
+        value,
+        curve,
+        duration(trial.seconds),
+        found.verdict.value + since,
+        escape(change),
+    ]
+
+
+def summary_lines(summary: Summary) -> list[str]:
+    """What the study found, in sentences (rich markup)."""
+    lines = [_best_line(summary), *_gain_lines(summary)]
+    if summary.confirmation is not None:
+        lines += confirmation_lines(summary.confirmation)
+    lines.append(_mattered_line(summary))
+    lines += [f"Failed: trial {f['trial']} ({f['cause']}) at {escape(config(f['config']))}" for f in summary.failures]
+    spent = f"{summary.trials} trials, {duration(summary.training_seconds)} of training"
+    model = f"{summary.model}: {summary.tokens:,} tokens, {duration(summary.model_seconds)}"
+    lines.append(f"Spent: {spent}; model {escape(model)}. Stopped because of: {summary.stopped}.")
+    return lines
+
+
+def _best_line(summary: Summary) -> str:
+    if summary.best_trial is None:
+        return "[bold]No trial gave a value.[/] Look at a log: luthier show " + escape(summary.name) + " --trial 0"
+    found = f"trial {summary.best_trial}, {summary.metric} {number(summary.best_value)}"
+    return f"[bold green]Best: {escape(found)}[/]  {escape(config(summary.best_config))}"
+
+
+def _gain_lines(summary: Summary) -> list[str]:
+    if summary.gain is None:
+        return ["Gain over the default: unknown, since one of them has no value."]
+    if summary.noise is None:
+        return [f"Gain over the default: {summary.gain:+.4g} (the noise was not measured)."]
+    rough = ", a rough figure" if summary.noise_runs < 4 else ""
+    against = f"noise {summary.noise:.2g} from {summary.noise_runs} runs of trial 0{rough}"
+    above = "above" if summary.gain > 2 * summary.noise else "not clearly above"
+    return [f"Gain over the default: {summary.gain:+.4g}, {above} the noise ({against})."]
+
+
+def confirmation_lines(confirmation: Confirmation) -> list[str]:
+    """Best against default on fresh seeds, one line a metric; a tie is called a tie."""
+    if not confirmation.comparisons:
+        return ["On fresh seeds: every pair of runs failed, so nothing is confirmed."]
+    failed = f" ({confirmation.failed} runs failed)" if confirmation.failed else ""
+    head = f"On {len(confirmation.seeds)} fresh seeds, best against default{failed}:"
+    return [head, *(f"  {_comparison_line(c)}" for c in confirmation.comparisons)]
+
+
+def _comparison_line(c: Comparison) -> str:
+    words = {"better": "[green]better[/]", "worse": "[red]worse[/]", "tie": "[yellow]a tie[/]"}
+    best, default = sum(c.best) / len(c.best), sum(c.default) / len(c.default)
+    bounds = f"gain {c.gain:+.4g}, 95 % interval {c.low:+.4g} to {c.high:+.4g}"
+    return f"{escape(c.metric)}: {number(best)} against {number(default)}; {bounds}: {words[c.verdict]}"
+
+
+def _mattered_line(summary: Summary) -> str:
+    if not summary.mattered:
+        return "What mattered: unknown, too few trials to tell any hyperparameter's effect from noise."
+    return "What mattered: " + "; ".join(escape(str(effect["text"])) for effect in summary.mattered) + "."
