@@ -112,5 +112,3 @@ def test_help_loads_without_the_heavy_parts(heavy: str) -> None:
         f"assert CliRunner().invoke(app, ['--help']).exit_code == 0\nsys.exit({heavy!r} in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
-
-

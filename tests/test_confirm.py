@@ -1,0 +1,81 @@
+"""Confirmation: a tie is called a tie, direction is respected, runs resume."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luthier.confirm import compare, confirm, paired_interval
+from luthier.trials.records import Candidate, Config, Direction, Outcome, State
+from luthier.trials.runner import OnReport
+from luthier.trials.space import Float, Space
+from luthier.trials.study import Study
+
+
+class TableRunner:
+    """A runner whose value is `x` plus a tenth of the seed's last digit; counts its runs."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def run(self, config: Config, folder: Path, *, seed: int = 0, on_report: OnReport | None = None) -> Outcome:
+        self.runs += 1
+        value = float(config["x"]) + (seed % 10) / 10
+        return Outcome(State.COMPLETE, value, {"value": value, "test_accuracy": 2 * value})
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    space = Space({"x": Float(0.0, 10.0, default=1.0)})
+    made = Study.create(tmp_path / "s", name="s", space=space, metric="value", direction=Direction.MAXIMIZE)
+    for number, x in enumerate((1.0, 3.0)):
+        made.begin(number, Candidate({"x": x}, "test"))
+        made.finish(number, Outcome(State.COMPLETE, x, {"value": x}))
+    return made
+
+
+def test_best_beats_default_on_the_metric_and_on_the_test_metric(study: Study) -> None:
+    found = confirm(study, TableRunner(), seeds=3)
+    assert found is not None
+    assert [c.metric for c in found.comparisons] == ["value", "test_accuracy"]
+    assert [c.verdict for c in found.comparisons] == ["better", "better"]
+    assert found.comparisons[0].gain == pytest.approx(2.0)
+
+
+def test_a_second_confirmation_runs_nothing_again(study: Study) -> None:
+    first, second = TableRunner(), TableRunner()
+    assert confirm(study, first, seeds=3) == confirm(study, second, seeds=3)
+    assert (first.runs, second.runs) == (6, 0)
+
+
+def test_nothing_to_compare_when_the_default_is_best(tmp_path: Path) -> None:
+    space = Space({"x": Float(0.0, 10.0, default=1.0)})
+    study = Study.create(tmp_path / "s", name="s", space=space, metric="value", direction=Direction.MINIMIZE)
+    study.begin(0, Candidate({"x": 1.0}, "default"))
+    study.finish(0, Outcome(State.COMPLETE, 1.0, {"value": 1.0}))
+    assert confirm(study, TableRunner(), seeds=3) is None
+
+
+def test_a_tie_is_called_a_tie() -> None:
+    assert compare("m", [1.0, 2.0, 3.0], [2.0, 2.0, 2.0], Direction.MAXIMIZE).verdict == "tie"
+    assert compare("m", [1.0], [2.0], Direction.MAXIMIZE).verdict == "tie"  # one pair bounds nothing
+    assert compare("m", [1.0, 1.1], [2.0, 2.1], Direction.MAXIMIZE).verdict == "worse"
+    assert compare("m", [1.0, 1.1], [2.0, 2.1], Direction.MINIMIZE).verdict == "better"
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=10))
+def test_the_interval_holds_the_mean(gains: list[float]) -> None:
+    low, high = paired_interval(gains)
+    assert low <= sum(gains) / len(gains) + 1e-9
+    assert high >= sum(gains) / len(gains) - 1e-9
+
+
+def test_one_pair_has_no_bound() -> None:
+    assert paired_interval([1.0]) == (-math.inf, math.inf)
