@@ -1,0 +1,233 @@
+"""The tuners under comparison. A method proposes, the objective answers; each starts from the same configurations.
+
+The samplers are Optuna's. `luthier` is the product's advisors without model and memory, asked as the tuning graph asks
+them; with `--model` it is the graph itself.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from suites import Objective
+
+from luthier.trials.advisor import Advisor, seed_for
+from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trial
+from luthier.trials.space import Choice, Float, Space
+
+if TYPE_CHECKING:
+    import optuna
+
+STARTUP = 4  # random trials before the GP, the default among them (Optuna's own 10 make ten "GP" trials random)
+
+
+class Method(Protocol):
+    """A tuner."""
+
+    def __call__(
+        self,
+        objective: Objective,
+        space: Space,
+        direction: Direction,
+        *,
+        starts: Sequence[Config],
+        trials: int,
+        seed: int,
+        model: str,
+    ) -> list[float]:
+        """Evaluate `starts`, then its own proposals, `trials` in all; the values in order, NaN for a failed one."""
+        ...
+
+
+def distributions(space: Space) -> dict[str, optuna.distributions.BaseDistribution]:
+    """The space as Optuna knows it. Conditions and constraints are not carried: no suite here has any."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    found: dict[str, optuna.distributions.BaseDistribution] = {}
+    for name, p in space.parameters.items():
+        if isinstance(p, Choice):
+            found[name] = CategoricalDistribution(p.choices)
+        elif isinstance(p, Float):
+            found[name] = FloatDistribution(p.low, p.high, log=p.log, step=p.step)
+        else:
+            found[name] = IntDistribution(p.low, p.high, log=p.log, step=p.step)
+    return found
+
+
+def sampler_method(make: Callable[[int], optuna.samplers.BaseSampler]) -> Method:
+    """A method that asks an Optuna sampler."""
+
+    def tune(
+        objective: Objective,
+        space: Space,
+        direction: Direction,
+        *,
+        starts: Sequence[Config],
+        trials: int,
+        seed: int,
+        model: str,
+    ) -> list[float]:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        study = optuna.create_study(direction=direction.value, sampler=make(seed))
+        for config in starts:
+            study.enqueue_trial(dict(config))
+        known, values = distributions(space), []
+        for _ in range(trials):
+            trial = study.ask(known)
+            values.append(objective(trial.params))
+            failed = math.isnan(values[-1])
+            study.tell(trial, None if failed else values[-1], state=optuna.trial.TrialState.FAIL if failed else None)
+        return values
+
+    return tune
+
+
+def random_sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """Uniform draws."""
+    import optuna
+
+    return optuna.samplers.RandomSampler(seed=seed)
+
+
+def tpe(seed: int) -> optuna.samplers.BaseSampler:
+    """TPE as Optuna ships it: its first 10 trials are random."""
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=seed)
+
+
+def tpe_multivariate(seed: int) -> optuna.samplers.BaseSampler:
+    """TPE over all hyperparameters at once, after 5 start-up trials."""
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=5)
+
+
+def gp(seed: int) -> optuna.samplers.BaseSampler:
+    """Optuna's Gaussian process after four start-up trials."""
+    import optuna
+
+    return optuna.samplers.GPSampler(seed=seed, n_startup_trials=STARTUP)
+
+
+def cmaes(seed: int) -> optuna.samplers.BaseSampler:
+    """CMA-ES as Optuna ships it; below one population it has not updated yet. Needs the package `cmaes`."""
+    import optuna
+
+    return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
+
+
+def luthier(
+    objective: Objective,
+    space: Space,
+    direction: Direction,
+    *,
+    starts: Sequence[Config],
+    trials: int,
+    seed: int,
+    model: str,
+) -> list[float]:
+    """The product. `space` states the default that Luthier begins with; further starts are run as they are given."""
+    if model != "none":
+        return luthier_graph(objective, space, direction, starts=starts, trials=trials, seed=seed, model=model)
+    from luthier.trials.advisors import best_candidate, default_advisors
+
+    advisors, done = default_advisors(), []
+    for number in range(trials):
+        if len(starts) > 1 and number < len(starts):
+            candidate = Candidate(starts[number], "start")
+        else:
+            candidate = best_candidate(propose(advisors, space, done, direction, seed))
+        done.append(as_trial(number, candidate, objective(candidate.config)))
+    return [math.nan if t.value is None else t.value for t in done]
+
+
+def propose(
+    advisors: Sequence[Advisor], space: Space, done: Sequence[Trial], direction: Direction, seed: int
+) -> list[Candidate]:
+    """One candidate of each advisor that has something to say."""
+    found: list[Candidate] = []
+    for advisor in advisors:
+        found += advisor.advise(space, done, direction, seed=seed_for(seed, len(done), advisor.name), n=1)
+    return found
+
+
+def as_trial(number: int, candidate: Candidate, value: float) -> Trial:
+    """The record of an evaluated candidate."""
+    failed = math.isnan(value)
+    return Trial(
+        number,
+        candidate.config,
+        State.FAILED if failed else State.COMPLETE,
+        value=None if failed else value,
+        source=candidate.source,
+        reason=candidate.reason,
+    )
+
+
+class ObjectiveRunner:
+    """A runner that calls the objective in this process, for benchmarks whose trials take milliseconds."""
+
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+
+    def run(self, config: Config, folder: Path, *, on_report: object = None) -> Outcome:
+        """The value of a configuration; nothing is written to the folder."""
+        value = self._objective(config)
+        return Outcome(State.FAILED) if math.isnan(value) else Outcome(State.COMPLETE, value, {"value": value})
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def luthier_graph(
+    objective: Objective,
+    space: Space,
+    direction: Direction,
+    *,
+    starts: Sequence[Config],
+    trials: int,
+    seed: int,
+    model: str,
+) -> list[float]:
+    """The product's whole tuning graph on a study in a temporary folder, with a model or `none`."""
+    from luthier.graphs.loop import tune_study
+    from luthier.models.open import open_model
+    from luthier.trials.spec import Budget
+    from luthier.trials.study import Study
+
+    with tempfile.TemporaryDirectory() as folder:
+        study = Study.create(
+            Path(folder) / "study", name="benchmark", space=space, metric="value", direction=direction, seed=seed
+        )
+        runner = ObjectiveRunner(objective)
+        budget = Budget(trials=trials)
+        tune_study(study, runner, budget=budget, model=open_model(model), model_name=model, noise=0, stop_early=False)
+        values = [math.nan if t.value is None else t.value for t in study.finished]
+        study.close()
+    return values
+
+
+METHODS: dict[str, Method] = {
+    "random": sampler_method(random_sampler),
+    "tpe": sampler_method(tpe),
+    "tpe-mv": sampler_method(tpe_multivariate),
+    "gp": sampler_method(gp),
+    "cmaes": sampler_method(cmaes),
+    "luthier": luthier,
+    "luthier-graph": luthier_graph,
+}
+
+
+def quiet() -> None:
+    """Keep libraries to one thread, and their notes about experimental samplers out of the progress bar."""
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", module="optuna")

@@ -1,0 +1,217 @@
+"""Compare tuners on problems whose answers are known: mean regret with bootstrap intervals, all in one run.
+
+    python benchmarks/tuning.py --data ../shared/data --suite lcbench --methods random,tpe,gp,luthier --default common
+
+Runs are kept in a cache beside the result file, so the same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import methods as tuners
+import report
+import suites
+from results import Cache, Key, Result, write
+from rich.console import Console
+from rich.progress import track
+
+SMOKE_TASKS = 12  # development looks at these only; a figure needs all tasks
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one method on one task, as a worker process needs it."""
+
+    suite: str
+    data: Path | None
+    task: str
+    seed: int
+    method: str
+    default: str
+    trials: int
+    model: str = "none"
+    obfuscate: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What the cache knows it by."""
+        return self.suite, self.task, self.seed, self.method, self.default
+
+    def result(self, method: str, values: Sequence[float]) -> Result:
+        """The record of a method's values on this task and seed."""
+        regret = suites.normaliser(self.suite, self.task).regrets(values[: self.trials])
+        return Result(self.suite, self.task, self.seed, method, self.default, regret)
+
+
+@lru_cache(maxsize=8)
+def load(suite: str, data: Path | None, name: str, obfuscate: bool) -> suites.Task:
+    """A task, opened once a process."""
+    task = suites.find_suite(suite).task(data, name)
+    return suites.obfuscated(task) if obfuscate else task
+
+
+def run(job: Job) -> Result:
+    """One run from its first trial to its last."""
+    tuners.quiet()
+    task = load(job.suite, job.data, job.task, job.obfuscate)
+    starts = task.starts(job.default, job.seed)
+    values = tuners.METHODS[job.method](
+        task.objective(),
+        suites.with_default(task.space, starts[0] if len(starts) == 1 else None),
+        task.direction,
+        starts=starts,
+        trials=job.trials,
+        seed=job.seed,
+        model=job.model,
+    )
+    return job.result(job.method, values)
+
+
+def start_worker() -> None:
+    """Ctrl-C is the parent's to handle."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def run_all(jobs: Sequence[Job], processes: int) -> Iterator[Result]:
+    """The results as they come."""
+    if processes == 1:
+        yield from map(run, jobs)
+        return
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=start_worker) as pool:
+        for future in as_completed([pool.submit(run, job) for job in jobs]):
+            yield future.result()
+
+
+def jobs_of(args: argparse.Namespace) -> list[Job]:
+    """Every run that the command asks for, in an order in which all methods of a task finish together.
+
+    Raises:
+        UnknownName: for a task, default or method that does not exist.
+        DataMissing: when the suite's data is not there.
+    """
+    suite = suites.find_suite(args.suite)
+    names = suite.tasks(args.data)
+    default = args.default or suite.defaults[0]
+    chosen = names if not args.tasks else pick(names, args.tasks)
+    for asked, known, what in (
+        (args.methods, list(tuners.METHODS), "method"),
+        ([default], list(suite.defaults), f"default of {suite.name}"),
+        (chosen, names, f"task of {suite.name}"),
+    ):
+        wrong = [a for a in asked if a not in known]
+        if wrong:
+            raise suites.UnknownName(f"a {what} must be one of {', '.join(known)}, but got {', '.join(wrong)}")
+    return [
+        Job(suite.name, args.data, task, seed, method, default, args.trials, args.model, args.obfuscate)
+        for task in chosen
+        for seed in range(args.seeds)
+        for method in args.methods
+    ]
+
+
+def pick(names: Sequence[str], asked: str) -> list[str]:
+    """`12` means the first twelve tasks unless a task has that name; else names between commas."""
+    if asked.isdigit() and asked not in names:
+        return list(names[: int(asked)])
+    return asked.split(",")
+
+
+def benchmark(args: argparse.Namespace, console: Console) -> list[Result]:
+    """Run what the cache does not hold; the results in the order of the jobs, published ones last."""
+    jobs = jobs_of(args)
+    variant = ("-obfuscated" if args.obfuscate else "") + ("" if args.model == "none" else f"-{slug(args.model)}")
+    cache = Cache(args.json.with_suffix(f"{variant}.cache.jsonl"), redo=args.redo)
+    missing = [job for job in jobs if cache.get(job.key, args.trials) is None]
+    with cache.open() as file:
+        runs = run_all(missing, args.jobs)
+        for result in track(runs, "tuning", total=len(missing), console=console, transient=True):
+            cache.add(result, file)
+    found = [cache.get(job.key, args.trials) for job in jobs]
+    return [r for r in found if r is not None] + published(jobs)
+
+
+def published(jobs: Sequence[Job]) -> list[Result]:
+    """What others measured on the same tasks and seeds."""
+    runs = {(job.task, job.seed): job for job in jobs}.values()
+    measured = ((job, load(job.suite, job.data, job.task, job.obfuscate).published(job.seed)) for job in runs)
+    return [job.result(method, values) for job, found in measured for method, values in found.items() if values]
+
+
+def slug(model: str) -> str:
+    """A model's name as part of a file's name."""
+    return "".join(c if c.isalnum() else "_" for c in model)
+
+
+def normalise(args: argparse.Namespace, console: Console) -> None:
+    """Compute and keep the reference values of a suite's tasks."""
+    suite = suites.find_suite(args.suite)
+    kept = json.loads(suites.NORMALISERS.read_text()) if suites.NORMALISERS.exists() else {}
+    for name in track(suite.tasks(args.data), "reference points", console=console, transient=True):
+        task = suite.task(args.data, name)
+        found = suites.Normaliser.of(task.reference(), task.direction)
+        kept.setdefault(suite.name, {})[name] = asdict(found)
+        suites.NORMALISERS.write_text(json.dumps(kept, indent=1, sort_keys=True) + "\n")
+
+
+def show(results: Sequence[Result], args: argparse.Namespace, console: Console) -> None:
+    """Print the tables."""
+    tasks = {r.task for r in results}
+    default, seeds = results[0].default, {r.seed for r in results}
+    title = f"{args.suite}, default {default}: mean regret over {len(tasks)} tasks x {len(seeds)} seeds"
+    console.print(report.means_table(results, title))
+    against = report.paired_table(results)
+    if against is not None:
+        console.print(against)
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="folder with yahpo_lcbench, taskset, llambo_bayesmark")
+    parser.add_argument("--suite", default="lcbench", help="a file suite_NAME.py beside this one (%(default)s)")
+    parser.add_argument("--methods", type=lambda s: s.split(","), default="random,tpe,tpe-mv,gp,cmaes,luthier")
+    parser.add_argument("--default", help="configuration that each method starts from; the suite's first if not given")
+    parser.add_argument("--model", default="none", help="language model of luthier (%(default)s)")
+    parser.add_argument("--trials", type=int, default=10, help="trials a run (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=3, help="runs a task and method (%(default)s)")
+    parser.add_argument("--tasks", help="task names between commas, or how many to take from the start; default all")
+    parser.add_argument("--obfuscate", action="store_true", help="call the hyperparameters x0, x1, ...")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (%(default)s)")
+    parser.add_argument("--redo", type=lambda s: s.split(","), default=[], help="methods to run again")
+    parser.add_argument("--json", type=Path, default=Path("tuning.json"), help="result file (%(default)s)")
+    parser.add_argument("--normalise", action="store_true", help="recompute the suite's reference values, no tuning")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, write, print; 2 when the request cannot be met."""
+    args, console = parse(argv), Console()
+    for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(threads, "1")
+    try:
+        if args.normalise:
+            normalise(args, console)
+            return 0
+        results = benchmark(args, console)
+    except (suites.DataMissing, suites.UnknownName) as error:
+        print(error, file=sys.stderr)
+        return 2
+    write(args.json, results)
+    show(results, args, console)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
