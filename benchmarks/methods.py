@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from method_smac import smac
 from suites import Objective
 
 from luthier.trials.advisor import Advisor, seed_for
@@ -138,7 +139,8 @@ def luthier(
         return luthier_graph(objective, space, direction, starts=starts, trials=trials, seed=seed, model=model)
     from luthier.trials.advisors import best_candidate, default_advisors
 
-    advisors, done = default_advisors(), []
+    advisors = default_advisors()
+    done: list[Trial] = []
     for number in range(trials):
         if len(starts) > 1 and number < len(starts):
             candidate = Candidate(starts[number], "start")
@@ -220,6 +222,7 @@ METHODS: dict[str, Method] = {
     "tpe-mv": sampler_method(tpe_multivariate),
     "gp": sampler_method(gp),
     "cmaes": sampler_method(cmaes),
+    "smac": smac,
     "luthier": luthier,
     "luthier-graph": luthier_graph,
 }

@@ -61,7 +61,8 @@ def accuracies(model: Path, code: int, configs: Sequence[Config]) -> np.ndarray:
         "x_cont": np.array(numbers, dtype=np.float32),  # (n, 8)
         "x_cat": np.full((len(configs), 1), code, dtype=np.int32),
     }
-    return session(model).run(None, inputs)[0][:, ACCURACY].astype(float)
+    output: np.ndarray = session(model).run(None, inputs)[0]  # (n, 6)
+    return output[:, ACCURACY].astype(float)
 
 
 def file_default(folder: Path) -> dict[str, Any]:
@@ -87,11 +88,11 @@ class LCBench:
         folder = need(data, "yahpo_lcbench")
         code = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"][name]
         values = partial(accuracies, folder / "model.onnx", code)
-        starts = {"common": [COMMON], "file": [file_default(folder)], NO_DEFAULT: []}
+        starts: dict[str, list[Config]] = {"common": [COMMON], "file": [file_default(folder)], NO_DEFAULT: []}
 
         def reference() -> list[float]:
             rng = np.random.default_rng(REFERENCE_SEED)
-            return values([SPACE.sample(rng) for _ in range(REFERENCE_POINTS)]).tolist()
+            return list(values([SPACE.sample(rng) for _ in range(REFERENCE_POINTS)]))
 
         return Task(
             name=name,

@@ -106,7 +106,7 @@ class Tables:
         family, bench = FAMILIES[family_name], opened(family_name, dataset)
         grids: Mapping[str, Sequence[Any]] = bench.search_space
         space = Space({n: parameter(grid) for n, grid in grids.items()})
-        starts = {"common": [family.common], "file": [midpoint(space)], NO_DEFAULT: []}
+        starts: dict[str, list[Config]] = {"common": [family.common], "file": [midpoint(space)], NO_DEFAULT: []}
 
         def value(config: Config) -> float:
             chosen = {n: nearest(grid, space[n], config[n]) for n, grid in grids.items()}

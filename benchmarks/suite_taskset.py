@@ -78,7 +78,7 @@ class TaskSet:
         """One architecture."""
         names, rows, losses = table(need(data, "taskset", f"{PREFIX}{name}.npz"))
         space = space_of(names, rows)
-        starts = {"common": [adam_row(names, rows)], NO_DEFAULT: []}
+        starts: dict[str, list[Config]] = {"common": [adam_row(names, rows)], NO_DEFAULT: []}
         return Task(
             name=name,
             space=space,

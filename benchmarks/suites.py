@@ -1,4 +1,4 @@
-"""What a suite is. A suite is one small file `suite_NAME.py` beside this one with a `SUITE`; `--suite` finds it by name.
+"""What a suite is: one small file `suite_NAME.py` beside this one with a `SUITE`, which `--suite NAME` finds.
 
 Regret: 0 is the best and 1 the median of the task's reference points (random draws, or every row of a table), kept in
 `normalisers.json` so that figures compare between runs and machines. Below 0 is better than every reference point.
@@ -45,7 +45,7 @@ class Task:
     direction: Direction
     objective: Callable[[], Objective]  # a fresh one for each run, since some remember what was evaluated
     reference: Callable[[], Sequence[float]]  # values of the points that define regret 0 and 1; may be slow
-    starts: Callable[[str, int], list[Config]]  # (default, seed) -> configurations evaluated first, maybe none
+    starts: Callable[[str, int], Sequence[Config]]  # (default, seed) -> configurations evaluated first, maybe none
     published: Callable[[int], dict[str, list[float]]] = lambda seed: {}  # method -> values that others measured
 
 
@@ -98,7 +98,7 @@ def need(path: Path | None, *parts: str) -> Path:
 def with_default(space: Space, default: Config | None) -> Space:
     """The space with each hyperparameter's default from `default`, or with none at all."""
     values = default or {}
-    parameters = {n: replace(p, default=values.get(n)) for n, p in space.parameters.items()}
+    parameters = {n: replace(p, default=values.get(n)) for n, p in space.parameters.items()}  # type: ignore[arg-type]
     return Space(parameters, space.constraints)
 
 
@@ -131,7 +131,7 @@ def random_reference(space: Space, objective: Objective, points: int) -> list[fl
 
 @dataclass(frozen=True)
 class Normaliser:
-    """The values that define regret 0 and 1 of a task, what a failed trial counts as, and how many points they are of."""
+    """The values of a task that define regret 0 and 1, the one that a failed trial gets, and how many points tell."""
 
     best: float
     median: float
