@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import shutil
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
-from .space_yaml import PlacedError
+from . import template
+from .space_yaml import PlacedError, placed
+from .yaml_file import Place
 
-# What Luthier itself fills in: the config file's path, and a seed that differs between repeated runs.
-RESERVED = ("config", "seed")
-_PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
-
-
-def placeholders(text: str) -> list[str]:
-    """The names in braces, in order. Other braces, as in `'{"a": 1}'`, are plain text."""
-    return _PLACEHOLDER.findall(text)
-
-
-def split_command(run: str) -> list[str]:
-    """The words of `run`, as shlex reads them.
-
-    Raises:
-        SpecError: when it is empty or a quote stays open.
-    """
-    try:
-        words = shlex.split(run)
-    except ValueError as error:
-        raise PlacedError(f"`run` cannot be split into words ({error}); close the quote: {run}", ("run",)) from error
-    if not words:
-        raise PlacedError("`run` must not be empty; write the command, such as `python train.py --lr {lr}`", ("run",))
-    return words
+# What Luthier itself fills in: the config file's path, the trial's folder, the seed of a repeated run.
+RESERVED = ("config", "trial", "seed")
 
 
 def check_placeholders(
@@ -48,13 +27,14 @@ def check_placeholders(
     for name in known:
         if name in RESERVED:
             raise PlacedError(f"{name!r} is a name of Luthier's own, for `{{{name}}}`; choose another", ("space", name))
-    used: set[str] = set()
-    for place, text in (("run",), run), *((("env", key), value) for key, value in (env or {}).items()):
-        for name in placeholders(text):
-            _check_known(name, known, place)
-            used.add(name)
+    with placed("run"):
+        words: dict[Place, list[str]] = {("run",): template.split(run)}
+    words.update({("env", key): [text] for key, text in (env or {}).items()})
+    used = {name: place for place, texts in words.items() for name in template.names(texts)}
+    for name, place in used.items():
+        _check_known(name, known, place)
     if "config" in used and config_file is None:
-        raise PlacedError("`{config}` needs a config file; add `config_file: config.json`", ("run",))
+        raise PlacedError("`{config}` needs a config file; add `config_file: config.json`", used["config"])
     unused = [name for name in known if name not in used]
     if unused and config_file is None:
         raise PlacedError(
@@ -70,11 +50,12 @@ def check_command(run: str, folder: Path, *, python: str | None = None, env: Map
     Raises:
         SpecError: naming what is missing and where it was looked for.
     """
-    words = split_command(run)
-    program = (python or "python") if words[0] == "python" else words[0]
-    own_path = "PATH" in (env or {})
-    if (words[0] != "python" or python) and not own_path and not placeholders(program) and not _found(program, folder):
-        key = "run" if program == words[0] else "python"
+    with placed("run"):
+        words = template.split(run)
+    key, program = ("python", python) if words[0] == "python" else ("run", words[0])
+    # `python` alone is the interpreter that runs Luthier; a PATH of the study's own is searched when it runs.
+    sure = program is not None and "PATH" not in (env or {}) and not template.names([program])
+    if sure and program is not None and not _found(program, folder):
         raise PlacedError(
             f"`{key}` must name a program, but {program!r} is neither on the PATH nor in {folder}; check its spelling",
             (key,),
@@ -83,12 +64,12 @@ def check_command(run: str, folder: Path, *, python: str | None = None, env: Map
         _check_script(words[1], folder)
 
 
-def _check_known(name: str, known: list[str], place: tuple[str, ...]) -> None:
+def _check_known(name: str, known: list[str], place: Place) -> None:
     if name in known or name in RESERVED:
         return
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {{{near[0]}}}?" if near else "give it a range there, or write a value in its place"
-    where = ".".join(place)
+    where = ".".join(map(str, place))
     raise PlacedError(
         f"a placeholder must name a hyperparameter of `space`, but `{where}` holds {{{name}}}; {hint}", place
     )
@@ -99,7 +80,7 @@ def _found(program: str, folder: Path) -> bool:
 
 
 def _check_script(script: str, folder: Path) -> None:
-    if not script.endswith(".py") or placeholders(script) or (folder / script).is_file():
+    if not script.endswith(".py") or template.names([script]) or (folder / script).is_file():
         return
     near = get_close_matches(script, [p.name for p in sorted(folder.glob("*.py"))], n=1)
     hint = f"did you mean {near[0]!r}?" if near else "paths start from the study file's folder"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
@@ -22,6 +23,17 @@ class PlacedError(SpecError):
     def __init__(self, message: str, place: Place = ()) -> None:
         super().__init__(message)
         self.place = place
+
+
+@contextmanager
+def placed(*place: str | int) -> Iterator[None]:
+    """Give a place to the input errors that have none."""
+    try:
+        yield
+    except PlacedError:
+        raise
+    except InputError as error:
+        raise PlacedError(str(error), place) from error
 
 
 def unknown_key(key: object, known: tuple[str, ...], where: str) -> str:

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from .errors import InputError, SpecError
+from .config_file import check_name
+from .errors import SpecError
 from .expression import Expression
-from .placeholders import check_command, check_placeholders, split_command
+from .placeholders import check_command, check_placeholders
 from .records import Direction
 from .space import Space
-from .space_yaml import PlacedError, space_from_dict, space_to_dict, unknown_key
+from .space_yaml import PlacedError, placed, space_from_dict, space_to_dict, unknown_key
+from .stream import Parser
 from .yaml_file import Place, read_yaml
 
 __all__ = [
     "Budget", "MetricSpec", "StudySpec", "load_spec", "space_from_dict", "space_to_dict", "spec_from_dict", "validated",
 ]  # fmt: skip
 
-CONFIG_SUFFIXES = (".json", ".yaml", ".yml", ".toml")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -116,11 +115,9 @@ def spec_from_dict(data: Any) -> StudySpec:
         raise PlacedError(f"a study file holds keys and values, but this holds {found}; begin with `name: my-study`")
     spec = validated(StudySpec, data)
     _check_space(spec)
-    split_command(spec.run)
     check_placeholders(spec.space, run=spec.run, env=spec.env, config_file=spec.config_file)
-    _check_patterns(spec.patterns)
     _check_metric(spec.metric.name)
-    _check_config_file(spec.config_file)
+    _check_files(spec)
     return spec
 
 
@@ -165,24 +162,14 @@ def _owner(model: type[BaseModel], place: Place) -> tuple[type[BaseModel], str]:
     return model, key
 
 
-@contextmanager
-def _at(*place: str | int) -> Iterator[None]:
-    try:
-        yield
-    except PlacedError:
-        raise
-    except InputError as error:
-        raise PlacedError(str(error), place) from error
-
-
 def _check_space(spec: StudySpec) -> None:
     parameters = space_from_dict(spec.space)
     for i, text in enumerate(spec.constraints):
-        with _at("constraints", i):
+        with placed("constraints", i):
             Expression(text)
-    with _at("space"):
+    with placed("space"):
         Space(parameters)
-    with _at("constraints"):
+    with placed("constraints"):
         spec.to_space()
 
 
@@ -195,25 +182,10 @@ def _check_metric(name: str) -> None:
         )
 
 
-def _check_patterns(patterns: Mapping[str, str]) -> None:
-    for name, pattern in patterns.items():
-        place = ("patterns", name)
-        try:
-            groups = re.compile(pattern).groups
-        except re.error as error:
-            raise PlacedError(f"a pattern is a regular expression, but {pattern!r} is none: {error}", place) from error
-        if groups != 1:
-            raise PlacedError(
-                f"a pattern has one group, the number, but {pattern!r} has {groups}; write it like `loss=(\\S+)`, and "
-                "`(?:...)` where nothing is taken",
-                place,
-            )
-
-
-def _check_config_file(name: str | None) -> None:
-    if name is not None and (Path(name).name != name or Path(name).suffix not in CONFIG_SUFFIXES):
-        raise PlacedError(
-            f"`config_file` is a plain file name that ends in {', '.join(CONFIG_SUFFIXES)}, but got {name!r}; "
-            "it is written into the trial's folder, and `{config}` in `run` is its path",
-            ("config_file",),
-        )
+def _check_files(spec: StudySpec) -> None:
+    for name, pattern in spec.patterns.items():
+        with placed("patterns", name):
+            Parser({name: pattern})
+    if spec.config_file is not None:
+        with placed("config_file"):
+            check_name(spec.config_file)

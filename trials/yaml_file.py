@@ -77,7 +77,15 @@ def read_yaml(path: Path) -> Document:
     Raises:
         SpecError: missing, unreadable, not text, too large, malformed (with the line), or with a key written twice.
     """
-    text = _text_of(path)
+    return parse_yaml(_text_of(path), path)
+
+
+def parse_yaml(text: str, path: Path = Path("study.yaml")) -> Document:
+    """Parse YAML text; `path` is what messages call it.
+
+    Raises:
+        SpecError: malformed (with the line), or with a key written twice.
+    """
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
