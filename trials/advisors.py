@@ -1,0 +1,107 @@
+"""The advisors that every study has: default, GP, TPE, local move."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .advisor import Advisor
+from .local import LocalAdvisor
+from .records import Candidate, Config, Direction, State, Trial
+from .sampling import ask
+from .space import Space
+
+GP_STARTUP = 4  # trials before the GP, the default among them; Optuna's own 10 make ten "GP" trials random
+GP_LIMIT = 100  # trials; beyond them a proposal takes seconds, and TPE is as good
+TPE_STARTUP = 5
+ORDER = ("default", "transfer", "gp", "tpe", "local", "random")  # whose candidate runs when no model decides
+
+
+class DefaultAdvisor:
+    """Proposes the default configuration until it has been tried."""
+
+    name = "default"
+
+    def advise(
+        self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
+    ) -> list[Candidate]:
+        """The default as the only candidate, or nothing."""
+        config = space.default()
+        if any(space.key(trial.config) == space.key(config) for trial in trials):
+            return []
+        known = space.default_is_complete
+        reason = "your present configuration" if known else "the defaults, with the midpoint where none is given"
+        return [Candidate(config, self.name, reason)]
+
+
+class GPAdvisor:
+    """Optuna's Gaussian process with expected improvement; space-filling points before it has data."""
+
+    name = "gp"
+
+    def advise(
+        self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
+    ) -> list[Candidate]:
+        """Up to `n` candidates; none beyond `GP_LIMIT` trials."""
+        done = sum(trial.state is State.COMPLETE for trial in trials)
+        if len(trials) >= GP_LIMIT:
+            return []
+        if len(trials) < GP_STARTUP or done < 2:
+            points = _spread(space, trials, seed, n)
+            return [Candidate(c, self.name, "covers the space before the model has data") for c in points]
+        from optuna.samplers import GPSampler
+
+        sampler = GPSampler(seed=seed, n_startup_trials=1)
+        reason = f"a Gaussian process over {len(trials)} trials expects the most improvement here"
+        return [Candidate(c, self.name, reason) for c in ask(sampler, space, trials, direction, n)]
+
+
+class TPEAdvisor:
+    """Optuna's multivariate tree-structured Parzen estimator."""
+
+    name = "tpe"
+
+    def advise(
+        self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
+    ) -> list[Candidate]:
+        """Up to `n` candidates; random ones in the first `TPE_STARTUP` trials, and their reason says so."""
+        from optuna.samplers import TPESampler
+
+        sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=TPE_STARTUP)
+        early = len(trials) < TPE_STARTUP
+        reason = "a random point, too few trials for TPE" if early else "resembles the better trials more than the rest"
+        return [Candidate(c, self.name, reason) for c in ask(sampler, space, trials, direction, n)]
+
+
+def default_advisors() -> list[Advisor]:
+    """The advisors of a study without memory, best first."""
+    return [DefaultAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
+
+
+def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
+    """What runs when no model decides: the first candidate of the advisor that stands first in `ORDER`.
+
+    Raises:
+        ValueError: without any candidate.
+    """
+    if not candidates:
+        raise ValueError("a choice needs at least one candidate, but there is none")
+    rank = {name: i for i, name in enumerate(ORDER)}
+    return min(candidates, key=lambda c: rank.get(c.source, len(ORDER)))
+
+
+def _spread(space: Space, trials: Sequence[Trial], seed: int, n: int) -> list[Config]:
+    """Random configurations, each the farthest of several from all tried ones (maximin, in the unit cube)."""
+    rng = np.random.default_rng(seed)
+    tried = [space.to_unit(trial.config) for trial in trials]
+    found: list[Config] = []
+    for _ in range(n):
+        drawn = [space.sample(rng) for _ in range(64)]
+        distance = [min((float(np.sum((space.to_unit(c) - t) ** 2)) for t in tried), default=0.0) for c in drawn]
+        chosen = drawn[int(np.argmax(distance))]
+        if max(distance) == 0.0 and tried:  # a small space, all of it tried
+            break
+        found.append(chosen)
+        tried.append(space.to_unit(chosen))
+    return found
