@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from .errors import SpecError
 from .records import Value
 
-# `{{` and `}}` are braces; `{x}` is a value; `{x:--on|--off}` is a word for a switch. Other braces stay as they are.
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(?P<name>[A-Za-z_]\w*)(?::(?P<on>[^{}|]*)(?:\|(?P<off>[^{}|]*))?)?\}")
+# `{{` and `}}` are braces; `{x}` is a value; `{x:--on|--off}` is a switch. Other braces stay as they are.
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(?P<name>[A-Za-z_]\w*)(?::(?P<on>-[^{}|]*)(?:\|(?P<off>-[^{}|]*))?)?\}")
 
 
 def split(run: str) -> list[str]:
