@@ -1,0 +1,93 @@
+"""Choosing by letters: what is asked, and how the answers are averaged. Pure functions.
+
+A small model favours a letter whatever stands behind it. So the options are listed once, by number, and only the
+last line says which letter stands for which option; it rotates, and the log-probabilities are averaged, which
+cancels the favour. All before that line stays in the server's prompt cache.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import string
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+MAX_OPTIONS = len(string.ascii_uppercase)
+TOP = 20  # likeliest tokens asked for, OpenAI's limit
+UNLISTED = 1.0  # nats below the last listed token, for a letter that is not among the likeliest
+
+_LINE = re.compile(r"^Letters: (.+)\. Answer with one letter\.$", re.MULTILINE)
+
+
+def list_options(options: Sequence[str]) -> str:
+    """The options, numbered from 1, a line each."""
+    return "Options:\n" + "\n".join(f"{i}. {' '.join(option.split())}" for i, option in enumerate(options, start=1))
+
+
+def letter_line(count: int, rotation: int) -> str:
+    """The last line: letter i stands for option i + rotation, around the end."""
+    pairs = (f"{letter} = option {option + 1}" for letter, option in rotated(count, rotation).items())
+    return f"Letters: {', '.join(pairs)}. Answer with one letter."
+
+
+def rotated(count: int, rotation: int) -> dict[str, int]:
+    """Letter -> option index, from 0."""
+    return {string.ascii_uppercase[i]: (i + rotation) % count for i in range(count)}
+
+
+def letters_of(prompt: str) -> dict[str, str]:
+    """Letter -> the option's text, read back from a prompt; empty where nothing is to choose."""
+    line = _LINE.search(prompt)
+    if line is None:
+        return {}
+    texts = dict(re.findall(r"^(\d+)\. (.+)$", prompt, re.MULTILINE))
+    return {letter: texts[number] for letter, number in re.findall(r"([A-Z]) = option (\d+)", line.group(1))}
+
+
+def letter_logprobs(content: Sequence[Mapping[str, Any]], count: int) -> list[float] | None:
+    """Normalised log-probabilities of the first `count` letters, shape (count,), from the answer's first token.
+
+    Args:
+        content: OpenAI's `logprobs.content`. Tokens that differ only in case of blanks around them are added up.
+
+    Returns:
+        None when not one letter is among the likeliest tokens.
+    """
+    if not content:
+        return None
+    top = content[0].get("top_logprobs") or [content[0]]
+    mass = dict.fromkeys(string.ascii_uppercase[:count], 0.0)
+    for entry in top:
+        letter = str(entry["token"]).strip()
+        if letter in mass:
+            mass[letter] += math.exp(entry["logprob"])
+    if not any(mass.values()):
+        return None
+    floor = math.exp(min(float(entry["logprob"]) for entry in top) - UNLISTED)
+    total = sum(m or floor for m in mass.values())
+    return [math.log((m or floor) / total) for m in mass.values()]
+
+
+def average(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Probabilities of the options, shape (count,): the softmax of the mean over rotations.
+
+    Args:
+        rows: row r holds the letters' log-probabilities under rotation r.
+    """
+    count = len(rows[0])
+    totals = [0.0] * count
+    for rotation, row in enumerate(rows):
+        for logprob, option in zip(row, rotated(count, rotation).values(), strict=True):
+            totals[option] += logprob / len(rows)
+    best = max(totals)
+    weights = [math.exp(total - best) for total in totals]
+    return [weight / sum(weights) for weight in weights]
+
+
+def vote(letters: Sequence[str], count: int) -> list[float]:
+    """Each option's share of the votes, shape (count,); vote r was given under rotation r."""
+    shares = [0.0] * count
+    for rotation, letter in enumerate(letters):
+        shares[rotated(count, rotation)[letter]] += 1 / len(letters)
+    return shares
