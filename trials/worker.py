@@ -28,14 +28,15 @@ from .stream import Report
 from .watch import Ending, Watch
 
 GRACE = 2.0  # seconds that an objective has to ask `should_prune` before its worker is ended
-# `-P` keeps the working folder off the path, where another package of our name may lie; then the caller's path holds.
+# `-P` keeps the working folder off the path, where another package of our name may lie; then the caller's path and
+# arguments hold.
 _START = """
 import json, sys
-path = json.loads(sys.argv[3])
+connection, payload, path, argv = map(json.loads, sys.argv[1:])
 sys.path += [entry for entry in path if entry not in sys.path]
 from luthier.trials.objective import serve
-sys.path[:] = path
-serve(int(sys.argv[1]), int(sys.argv[2]))
+sys.path[:], sys.argv[:] = path, argv
+serve(connection, payload)
 """
 _KINDS: dict[str, type[Float | Int | Choice]] = {"Float": Float, "Int": Int, "Choice": Choice}
 
@@ -137,8 +138,8 @@ class _Worker:
         self.mark = mark
         self.connection, theirs = socket.socketpair()
         with theirs:
-            path = json.dumps(sys.path)
-            command = [sys.executable, "-P", "-c", _START, str(theirs.fileno()), str(payload), path]
+            told = [json.dumps(fact) for fact in (theirs.fileno(), payload, sys.path, sys.argv)]
+            command = [sys.executable, "-P", "-c", _START, *told]
             env = {"PYTHONUNBUFFERED": "1", **os.environ, MARK: mark}
             keep = (theirs.fileno(), payload)
             try:
