@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from .causes import cause_of_error, cause_of_exit, conclude
-from .errors import InputError
 from .process_runner import ProcessRunner
 from .processes import MARK, more_kills, oom_kills, recorded
 from .proxy import MAX_MESSAGE
@@ -23,6 +21,7 @@ from .recorder import Recorder, guard_disk, write_config
 from .records import Cause, Config, Failure, Outcome, Value
 from .runner import Limits
 from .sandbox import Child, Sandbox
+from .shipping import in_memory, pickled
 from .space import Choice, Float, Int, Parameter, Space
 from .stream import Report
 from .watch import Ending, Watch
@@ -71,7 +70,7 @@ class CallableRunner(ProcessRunner):
         self.suggested: dict[str, Parameter] = {}  # with its latest range, in the order of first suggestion
         self.used: dict[str, Value] = {}  # the hyperparameters that the last trial asked for
         self.user_attrs: dict[str, Any] = {}  # of the last trial
-        self._payload = _in_memory(_pickled(objective))
+        self._payload = in_memory(pickled(objective))
         self._worker: _Worker | None = None
         self._count = 0
 
@@ -248,55 +247,3 @@ def _is_unwell(failure: Failure | None) -> bool:
 
 def _tupled(parameter: Mapping[str, Any]) -> dict[str, Any]:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in parameter.items()}
-
-
-def _pickled(objective: Callable[[Any], Any]) -> bytes:
-    import cloudpickle
-
-    try:
-        with _by_value(objective):
-            return bytes(cloudpickle.dumps(objective))
-    except Exception as error:
-        raise InputError(
-            f"an objective must be sendable to a worker process, but {getattr(objective, '__name__', objective)!r} is "
-            f"not ({error}); create what it cannot take along (locks, files, connections) inside it"
-        ) from error
-
-
-@contextlib.contextmanager
-def _by_value(objective: Any) -> Iterator[None]:
-    """Let cloudpickle take the objective's whole module along where the worker could not import it."""
-    import cloudpickle
-
-    while isinstance(objective, functools.partial):
-        objective = objective.func
-    name = getattr(objective, "__module__", None) or type(objective).__module__
-    module = sys.modules.get(name)
-    if module is None or name == "__main__" or _is_importable(name, getattr(module, "__file__", None)):
-        yield
-        return
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)
-
-
-def _is_importable(name: str, file: str | None) -> bool:
-    """Whether `import name` would lead to this file in a fresh process; a loaded module proves nothing."""
-    path, spec, parts = None, None, name.split(".")
-    for end in range(1, len(parts) + 1):
-        dotted = ".".join(parts[:end])
-        spec = next((found for finder in sys.meta_path if (found := finder.find_spec(dotted, path))), None)
-        if spec is None:
-            return False
-        path = spec.submodule_search_locations
-    return spec is not None and (file is None or spec.origin == file)
-
-
-def _in_memory(data: bytes) -> int:
-    """A file descriptor with the data, of a file that is on no disk."""
-    fd = os.memfd_create("luthier-objective")
-    with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(data)
-    return fd
