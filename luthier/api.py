@@ -142,6 +142,7 @@ def runner_of(spec: StudySpec, cwd: Path) -> Runner:
         patterns=spec.patterns,
         config_file=spec.config_file,
         env=spec.env,
+        known=list(spec.space),
     )
 
 
