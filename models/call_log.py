@@ -35,7 +35,7 @@ class Call:
     seconds: float = 0.0
     error: str = ""  # the class of the error, as in `models.errors`
     message: str = ""  # and its text
-    tags: Mapping[str, Any] = field(default_factory=dict)  # trial number, attempt, whatever the caller adds
+    trial: int | None = None  # the trial it was asked for
 
     @property
     def key(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -106,23 +105,10 @@ class Caller:
         self.timeout, self.retries = timeout, retries
         self.tokens = 0  # spent so far, in and out
         self.seconds = 0.0  # spent so far
-        self.tags: dict[str, Any] = {}
+        self.trial: int | None = None  # written into the log with each call
         self._sleep = sleep
         self._votes = False  # learnt at the first choice: this server gives no log-probabilities
         self._lock = threading.Lock()
-
-    def tagged(self, **tags: Any) -> AbstractContextManager[Caller]:
-        """Within this block every logged call bears these tags, such as the trial's number."""
-
-        @contextmanager
-        def block() -> Any:
-            before, self.tags = self.tags, {**self.tags, **tags}
-            try:
-                yield self
-            finally:
-                self.tags = before
-
-        return block()
 
     def ask(self, prompt: Prompt, schema: Mapping[str, Any], decoding: Decoding | None = None) -> Reply:
         """A JSON object that matches `schema`.
@@ -138,9 +124,7 @@ class Caller:
             try:
                 answer = self._call(prompt, refusal, schema, decoding.retried(attempt), False, bill)
                 value = read_json(answer.text, schema)
-                return Reply(
-                    value, answer.text, bill.tokens_in, bill.tokens_out, time.monotonic() - began, attempt + 1
-                )
+                return Reply(value, answer.text, bill.tokens_in, bill.tokens_out, time.monotonic() - began, attempt + 1)
             except _MENDABLE as error:
                 self._pause(attempt, error, bill)
                 if isinstance(error, Truncated):
@@ -169,9 +153,7 @@ class Caller:
             self._votes = True
             probabilities = vote([self._letter(listed, len(options), turn, bill) for turn in turns], len(options))
         best = max(range(len(options)), key=probabilities.__getitem__)
-        return Selection(
-            best, probabilities, time.monotonic() - began, bill.tokens_in, bill.cached, voted=self._votes
-        )
+        return Selection(best, probabilities, time.monotonic() - began, bill.tokens_in, bill.cached, voted=self._votes)
 
     def _score(self, prompt: Prompt, count: int, turns: range, bill: _Bill) -> list[float] | None:
         rows = []
@@ -229,7 +211,7 @@ class Caller:
             schema=schema,
             decoding=decoding.as_dict(),
             scored=scored,
-            tags=self.tags,
+            trial=self.trial,
         )
         try:
             answer = self._invoke(messages, schema, decoding, scored, bill.left())

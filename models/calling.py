@@ -89,7 +89,9 @@ def invoke(model: BaseChatModel, messages: list[BaseMessage], given: Mapping[str
     try:
         found = results.get(timeout=seconds + GRACE)
     except Empty:
-        raise ModelTimeout(f"the model gave no answer in {seconds:g} s; use a smaller model or a longer limit") from None
+        raise ModelTimeout(
+            f"the model gave no answer in {seconds:g} s; use a smaller model or a longer limit"
+        ) from None
     if isinstance(found, BaseException):
         raise found
     return read(found)

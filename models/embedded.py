@@ -12,8 +12,8 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 
+from .catalogue import CATALOGUE, DEFAULT, path_of, present
 from .errors import ModelSpecError
-from .files import CATALOGUE, DEFAULT, path_of, present
 from .runtime import Runtime, check_file, runtime_for
 from .schemas import json_reader
 
@@ -86,7 +86,7 @@ class EmbeddedChat(BaseChatModel):
             body["stop"] = stop
         return chat_result(self.runtime.chat(body, kwargs.get("timeout")), self.path.stem)
 
-    def with_structured_output(  # type: ignore[override]
+    def with_structured_output(
         self, schema: dict[str, Any] | type, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[Any, Any]:
         """The model bound to a JSON schema or a pydantic class, and read as such.
@@ -95,7 +95,9 @@ class EmbeddedChat(BaseChatModel):
             NotImplementedError: for `include_raw`.
         """
         if include_raw:
-            raise NotImplementedError("include_raw=True is not offered here; bind `response_format` and read the message")
+            raise NotImplementedError(
+                "include_raw=True is not offered here; bind `response_format` and read the message"
+            )
         shape, reader = json_reader(schema)
         wrapped = {"type": "json_schema", "json_schema": {"name": "answer", "schema": shape}}
         return self.bind(response_format=wrapped) | reader
@@ -118,7 +120,9 @@ def chat_result(answer: dict[str, Any], model: str) -> ChatResult:
             "model_name": model,
             "finish_reason": choice.get("finish_reason"),
             "logprobs": choice.get("logprobs"),
-            "timings": {key: timings[key] for key in ("prompt_ms", "prompt_n", "predicted_ms", "predicted_n") if key in timings},
+            "timings": {
+                key: timings[key] for key in ("prompt_ms", "prompt_n", "predicted_ms", "predicted_n") if key in timings
+            },
         },
     )
     return ChatResult(generations=[ChatGeneration(message=message)])

@@ -7,7 +7,12 @@ import httpx
 from .errors import ModelDown, ModelError, ModelMissing, ModelTimeout, PromptTooLong
 
 NOT_FOUND, TOO_LARGE = 404, 413
-_TOO_LONG = ("context_length_exceeded", "maximum context length", "exceed_context_size", "exceeds the available context")
+_TOO_LONG = (
+    "context_length_exceeded",
+    "maximum context length",
+    "exceed_context_size",
+    "exceeds the available context",
+)
 
 
 def as_model_error(error: Exception, name: str) -> ModelError:

@@ -11,17 +11,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import httpx
-import ollama
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_ollama import ChatOllama
-from pydantic import PrivateAttr
+from pydantic import BaseModel, Field, PrivateAttr
 
 from .errors import ModelTimeout, PromptTooLong
 from .tokens import approx_tokens, fewest_tokens
 
-CONNECT_SECONDS = 5.0  # a server that is up takes a connection at once
+# A server that is up takes a connection at once. The whole call is bounded by `timeout`; this ends only a dead one.
+_LIMITS = httpx.Timeout(600.0, connect=5.0)  # seconds
 TEMPLATE_TOKENS = 64  # the chat template's own marks, and more for each message
 _OPTIONS = {
     "temperature": "temperature",
@@ -44,12 +44,8 @@ class OllamaChat(ChatOllama):
 
     least_ctx: int = 4096  # tokens; the context grows by doubling, because each new size reloads the model
     reasoning: bool | str | None = False
+    sync_client_kwargs: dict[str, Any] | None = Field(default_factory=lambda: {"timeout": _LIMITS})
     _longest: int | None = PrivateAttr(default=None)
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Bound the wait for a connection; ollama's client waits for ever."""
-        super().model_post_init(context)
-        self._client._client.timeout = httpx.Timeout(None, connect=CONNECT_SECONDS)
 
     @property
     def longest(self) -> int:
@@ -125,5 +121,4 @@ def _openai_logprobs(found: Any) -> dict[str, Any] | None:
     """Ollama's list of log-probabilities in OpenAI's shape."""
     if not found:
         return None
-    content = [entry.model_dump() if isinstance(entry, ollama.Logprob) else dict(entry) for entry in found]
-    return {"content": content}
+    return {"content": [entry.model_dump() if isinstance(entry, BaseModel) else dict(entry) for entry in found]}

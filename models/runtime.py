@@ -96,7 +96,9 @@ class Runtime:
             limit = httpx.Timeout(seconds, connect=CONNECT_SECONDS)
             answer = self._client.post("/v1/chat/completions", json=body, timeout=limit)
         except httpx.TimeoutException as error:
-            raise ModelTimeout(f"the embedded model gave no answer in {seconds:g} s; a smaller one is faster") from error
+            raise ModelTimeout(
+                f"the embedded model gave no answer in {seconds:g} s; a smaller one is faster"
+            ) from error
         except httpx.HTTPError as error:
             raise ModelDown(f"the embedded model's runtime broke off ({error}); start Luthier again") from error
         if answer.status_code != httpx.codes.OK:

@@ -56,8 +56,8 @@ def parse_spec(text: str) -> ModelSpec:
 def _kind(head: str, text: str) -> Kind:
     if head in set(Kind):
         return Kind(head)
-    near = get_close_matches(head, list(Kind), n=1)
-    hint = f"; did you mean {near[0].value!r}?" if near else ""
+    near = get_close_matches(head, [kind.value for kind in Kind], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ModelSpecError(f"a model is {FORMS}, but got {text!r}{hint}")
 
 
