@@ -124,7 +124,7 @@ def _calls(study: Study, number: int) -> list[dict[str, Any]]:
             calls.append(json.loads(line))
         except ValueError:  # a kill can leave half a line at the end
             continue
-    return [call for call in calls if call.get("trial") == number]
+    return [call for call in calls if call.get("tags", {}).get("trial") == number]
 
 
 def _print_graph(study: Study) -> None:

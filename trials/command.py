@@ -29,7 +29,8 @@ from .watch import Ending, Watch
 
 TRIAL = "LUTHIER_TRIAL"  # environment variable: the trial's folder
 _NAME = re.compile(r"-{0,2}[A-Za-z0-9][\w.-]*")  # of an option or a key
-BUILT_IN = ("config", "trial")  # placeholders for the configuration file and the trial's folder
+SEED = "LUTHIER_SEED"  # environment variable: the run's seed
+BUILT_IN = ("config", "trial", "seed")  # placeholders for the configuration file, the trial's folder, the run's seed
 
 
 class CommandRunner(ProcessRunner):
@@ -37,7 +38,7 @@ class CommandRunner(ProcessRunner):
 
     Args:
         spec_run: the command line, with `{lr}` for a hyperparameter's value, `{config}` for the configuration file
-            and `{trial}` for the trial's folder. `{x:--on|--off}` is one word or the other for a true or false `x`;
+            `{trial}` for the trial's folder and `{seed}` for the run's seed. `{x:--on|--off}` is one word or the other for a true or false `x`;
             without `|--off` it is left out when false. An inactive hyperparameter is left out with its option.
         metric: the target's name; its last reported value is the trial's.
         direction: which way it improves, for whoever holds the runner alone.
@@ -87,6 +88,12 @@ class CommandRunner(ProcessRunner):
             words[0] = self._interpreter()
         return words
 
+    @property
+    def declared(self) -> list[str]:
+        """The options and configuration keys that stand for hyperparameters: all that a repair may rename."""
+        keys = () if self._config_file is None else (self._names or ())
+        return [*template.options(self._words), *keys]
+
     def with_edit(self, extra: Mapping[str, str]) -> CommandRunner:
         """A runner like this one, with options or configuration keys under other names: a repair of the launch.
 
@@ -99,12 +106,10 @@ class CommandRunner(ProcessRunner):
         """
         edited = copy.copy(self)
         edited._closing, edited._lock = threading.Event(), threading.RLock()
-        declared = template.options(self._words)
-        keys = () if self._config_file is None else (self._names or ())
         for old, new in extra.items():
-            if old not in declared and old not in keys:
+            if old not in self.declared:
                 raise SpecError(
-                    f"a repair may rename only {', '.join([*declared, *keys]) or 'nothing here'}, but got {old!r}"
+                    f"a repair may rename only {', '.join(self.declared) or 'nothing here'}, but got {old!r}"
                 )
             if not _NAME.fullmatch(new) or old.startswith("-") != new.startswith("-") or new in self._words:
                 raise SpecError(f"a repair's new name must be a free name like {old!r}, but got {new!r}")
@@ -143,7 +148,7 @@ class CommandRunner(ProcessRunner):
         """Nothing of a command outlives its trial."""
 
     def _values(self, config: Config, folder: Path) -> dict[str, Value]:
-        built_in: dict[str, Value] = {"trial": str(folder)}
+        built_in: dict[str, Value] = {"trial": str(folder), "seed": self._seed}
         if self._config_file is not None:
             built_in["config"] = str(folder / self._config_file)
         return {**built_in, **config}
@@ -152,7 +157,7 @@ class CommandRunner(ProcessRunner):
         values = self._values(config, folder)
         own = {name: template.fill_word(text, values) for name, text in self._env.items()}
         # Unbuffered, so that what a Python script prints is seen while it runs.
-        base = {"PYTHONUNBUFFERED": "1", **os.environ, TRIAL: str(folder)}
+        base = {"PYTHONUNBUFFERED": "1", **os.environ, TRIAL: str(folder), SEED: str(self._seed)}
         return {**base, **{name: text for name, text in own.items() if text is not None}}
 
     def _interpreter(self) -> str:

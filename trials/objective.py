@@ -43,6 +43,7 @@ def _load(payload: int) -> Callable[[ProxyTrial], Any]:
 
 def _call(objective: Callable[[ProxyTrial], Any], task: dict[str, Any], channel: Channel) -> dict[str, Any]:
     os.environ["LUTHIER_TRIAL"] = task["folder"]
+    os.environ["LUTHIER_SEED"] = str(task["seed"])
     result = objective(ProxyTrial(channel, task["number"], task["config"]))
     if result is None:
         return {"metrics": {}}

@@ -24,11 +24,12 @@ class ProcessRunner(ABC):
         self.limits = limits
         self.sandbox = best_sandbox() if sandbox is None else sandbox
         self._patterns = dict(patterns or {})
+        self._seed = 0  # of the trial that runs
         self._closing = threading.Event()
         # Re-entrant: whoever listens to a trial's reports may close the runner.
         self._lock = threading.RLock()
 
-    def run(self, config: Config, folder: Path, *, on_report: OnReport | None = None) -> Outcome:
+    def run(self, config: Config, folder: Path, *, seed: int = 0, on_report: OnReport | None = None) -> Outcome:
         """See `Runner.run`.
 
         Raises:
@@ -37,7 +38,7 @@ class ProcessRunner(ABC):
         with self._lock:
             if self._closing.is_set():
                 raise TrialError("a closed runner runs no trial; make a new one")
-            folder = folder.resolve()
+            folder, self._seed = folder.resolve(), seed
             with guard_disk(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             write_config(folder, config)

@@ -35,8 +35,10 @@ class Runner(Protocol):
     a runner's own warm worker. The trial's folder holds `log.txt`, `metrics.jsonl` and `config.json` afterwards.
     """
 
-    def run(self, config: Config, folder: Path, *, on_report: OnReport | None = None) -> Outcome:
+    def run(self, config: Config, folder: Path, *, seed: int = 0, on_report: OnReport | None = None) -> Outcome:
         """Run an active configuration in `folder`, which exists.
+
+        `seed` reaches the trial as `$LUTHIER_SEED`: equal for all trials, another for runs that measure noise.
 
         Raises:
             InputError: when the user must act before any trial can run (a full disk, a placeholder without meaning).

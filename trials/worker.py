@@ -85,7 +85,7 @@ class CallableRunner(ProcessRunner):
             talk = _Conversation(worker.connection, recorder, self.metric)
             try:
                 record(worker.child.pid)
-                talk.begin(number, config, folder)
+                talk.begin(number, config, folder, self._seed)
                 ending = self._watch(worker, recorder, talk)
             except BaseException:
                 self._release()
@@ -174,9 +174,9 @@ class _Conversation:
         """What to wait on."""
         return self._connection.fileno()
 
-    def begin(self, number: int, config: Config, folder: Path) -> None:
+    def begin(self, number: int, config: Config, folder: Path, seed: int) -> None:
         """Tell the worker of its next trial."""
-        self._say({"number": number, "config": dict(config), "folder": str(folder)})
+        self._say({"number": number, "config": dict(config), "folder": str(folder), "seed": seed})
 
     def hear(self) -> bool:
         """Take what the worker said; False once it can say no more."""
