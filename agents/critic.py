@@ -1,7 +1,7 @@
 """The critic: rules first, then the risk of failure, then the model's own judgement.
 
-It scores the step alone and merged with the step before it, and takes the better of the two, so that a move that
-repairs the last one is not punished (hierarchical reward model, arXiv 2503.13551).
+A planned step is scored alone and, where that does not carry it, together with the step before: a move that mends
+the last one is a good move (the hierarchical reward model, arXiv 2503.13551, which labels merged steps so).
 """
 
 from __future__ import annotations
@@ -10,49 +10,50 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from ..models.caller import Caller
 from ..trials.errors import SpaceError
-from ..trials.records import Config, State, Trial
-from ..trials.space import Space
+from ..trials.records import Cause, Config, Direction, State, Trial, best_trial
+from ..trials.space import Choice, Space
 from .context import Context
-from .planner import option
-from .prompts import outside, prompt_for
+from .prompts import prompt
 from .render import render
+from .steps import difference, spell
 
-CONTEXT_TOKENS = 200
-TOO_RISKY = 0.8  # probability of failure from which a trial is refused
-ACCEPT_FROM = 0.35  # probability of "worth a trial": a trial is cheap beside a wrong refusal
-NEAR = 0.05  # of the (log) range, in every hyperparameter: so close to a failure is the same failure
-WORTH, NOT_WORTH = "worth a trial", "not worth a trial"
+NEAR = 0.05  # of every hyperparameter's (log) range: a quarter of a decade on five
+RISKY = 0.8  # probability of failure; failures die in seconds, so only a near certain one is worth refusing
+ACCEPT_FROM = 0.35  # probability of "worth a trial": one trial costs less than a good move refused
+CONTEXT_TOKENS = 200  # the question and its letters stay below a choice's 350
+OPTIONS = ("worth a trial", "not worth a trial, revise it")
+
+# What a failure says about the place where it happened; the others say something of the launch or of the machine.
+PLACE_CAUSES = frozenset({Cause.OUT_OF_MEMORY, Cause.NAN, Cause.CRASH, Cause.TIMEOUT})
 
 
 class Verdict(BaseModel):
-    """Accept or send back, who decided, and the model's two scores where it was asked."""
+    """Accept a plan or send it back, with the reason as feedback for the planner."""
+
+    model_config = ConfigDict(frozen=True)
 
     accept: bool
     reason: str
+    step_score: float | None = None  # the model's probability that the step is worth a trial
+    pair_score: float | None = None  # the same of the step and the one before together, where it was asked
     by: Literal["rules", "risk", "model"]
-    step_score: float | None = None
-    pair_score: float | None = None
 
 
 def check_rules(config: Config, space: Space, trials: Sequence[Trial]) -> str | None:
-    """Why a configuration must not run; None when no rule speaks against it."""
+    """Why a configuration must not run, or None: outside the space, a repetition, or beside a known failure."""
     try:
         space.validate(config)
     except SpaceError as error:
         return str(error)
     key = space.key(config)
     for trial in trials:
-        if trial.finished and space.key(trial.config) == key:
+        if trial.finished and not _interrupted(trial) and space.key(trial.config) == key:
             return f"trial {trial.number} ran this configuration already"
-    point = space.to_unit(config)
-    for trial in trials:
-        if trial.state is State.FAILED and trial.failure and _near(point, space.to_unit(trial.config)):
-            return f"trial {trial.number} failed next to it ({trial.failure.cause})"
-    return None
+    return _beside_failure(config, space, trials)
 
 
 def criticise(
@@ -64,44 +65,91 @@ def criticise(
     *,
     risk: Callable[[Config], float] | None = None,
 ) -> Verdict:
-    """Judge one planned configuration.
+    """Judge a planned configuration.
 
     Args:
-        caller: None where no model may be asked any more: then rules and risk alone decide.
-        risk: the probability that a configuration fails.
+        caller: None judges by rules and risk alone.
+        risk: probability that a configuration fails.
 
     Raises:
-        ModelError: when the model fails; the plan then stands on rules and risk.
+        ModelError: when the model fails.
     """
-    broken = check_rules(config, space, trials)
-    if broken is not None:
-        return Verdict(accept=False, reason=broken, by="rules")
-    if risk is not None and (danger := risk(config)) > TOO_RISKY:
-        return Verdict(accept=False, reason=f"it would fail with probability {danger:.2f}", by="risk")
+    if (refusal := check_rules(config, space, trials)) is not None:
+        return Verdict(accept=False, reason=refusal, by="rules")
+    if risk is not None and (danger := risk(config)) >= RISKY:
+        return Verdict(accept=False, reason=f"it fails with probability {danger:.0%}", by="risk")
     if caller is None or context.best is None:
         return Verdict(accept=True, reason="no rule speaks against it", by="rules")
-    step = _score(context, f"The step: {option(config, context.best.config)}.", caller)
-    pair = step
-    if context.latest is not None and context.latest.number != context.best.number:
-        merged = f"The last trial and the step together: {option(config, context.latest.config)}."
-        pair = _score(context, merged, caller)
-    accept = max(step, pair) >= ACCEPT_FROM
-    reason = f"worth a trial with probability {step:.2f}, with the step before {pair:.2f}"
-    return Verdict(accept=accept, reason=reason, by="model", step_score=step, pair_score=pair)
-
-
-def _score(context: Context, step: str, caller: Caller) -> float:
-    prompt = prompt_for(
-        "critic",
-        {
-            "study": outside(context.study, 80),
-            "space": {name: outside(text, 200) for name, text in context.space.items()},
-            "context": outside(render(context, CONTEXT_TOKENS)),
-            "step": step,
-        },
+    step = _step_score(config, context, space, caller)
+    pair = None if step >= ACCEPT_FROM else _pair_score(config, context, space, trials, caller)
+    words = f"{caller.name} finds the step worth a trial with probability {step:.0%}"
+    if pair is not None:
+        words += f", together with the step before with {pair:.0%}"
+    return Verdict(
+        accept=max(step, pair or 0.0) >= ACCEPT_FROM, reason=words, step_score=step, pair_score=pair, by="model"
     )
-    return caller.choose(prompt, [WORTH, NOT_WORTH]).probabilities[0]
 
 
-def _near(a: np.ndarray, b: np.ndarray) -> bool:
-    return bool(np.max(np.abs(a - b)) < NEAR)
+def _step_score(config: Config, context: Context, space: Space, caller: Caller) -> float:
+    assert context.best is not None
+    question = prompt(
+        "critic",
+        "step",
+        **_study(context),
+        base=f"trial {context.best.number}, the best",
+        step=difference(config, context.best.config, space),
+    )
+    return caller.choose(question, OPTIONS).probabilities[0]
+
+
+def _pair_score(
+    config: Config, context: Context, space: Space, trials: Sequence[Trial], caller: Caller
+) -> float | None:
+    """The score of the latest trial's step and the planned one as one step; None without two steps in a row."""
+    done = sorted((t for t in trials if t.finished), key=lambda t: t.number)
+    start = best_trial(done[:-1], context.direction)
+    if start is None or context.best is None or not any(config.get(n) != done[-1].config.get(n) for n in space):
+        return None
+    question = prompt(
+        "critic",
+        "pair",
+        **_study(context),
+        base=f"trial {start.number}",
+        before=difference(done[-1].config, start.config, space),
+        outcome=_outcome(done[-1]),
+        step=difference(config, done[-1].config, space),
+        together=difference(config, start.config, space),
+    )
+    return caller.choose(question, OPTIONS).probabilities[0]
+
+
+def _beside_failure(config: Config, space: Space, trials: Sequence[Trial]) -> str | None:
+    """A failure within `NEAR` in every hyperparameter, unless a trial that went well is as near."""
+    point = space.to_unit(config)
+    near = [(t, float(np.max(np.abs(space.to_unit(t.config) - point)))) for t in trials if _alike(t, config, space)]
+    failed = [(d, t) for t, d in near if t.state is State.FAILED and t.failure and t.failure.cause in PLACE_CAUSES]
+    well = min((d for t, d in near if t.state is not State.FAILED), default=np.inf)
+    distance, trial = min(failed, key=lambda pair: pair[0], default=(np.inf, None))
+    if trial is None or trial.failure is None or distance > NEAR or distance >= well:
+        return None
+    return f"trial {trial.number} failed next to it ({trial.failure.cause}); move further away"
+
+
+def _alike(trial: Trial, config: Config, space: Space) -> bool:
+    """Whether a finished trial is active where `config` is, with equal choices: only then is a distance meant."""
+    same = trial.config.keys() == config.keys()
+    return trial.finished and same and all(trial.config[n] == config[n] for n in config if isinstance(space[n], Choice))
+
+
+def _interrupted(trial: Trial) -> bool:
+    return trial.failure is not None and trial.failure.cause is Cause.INTERRUPTED
+
+
+def _outcome(trial: Trial) -> str:
+    return f"{trial.failure.cause}" if trial.failure is not None else f"{trial.state}, {spell(trial.value)}"
+
+
+def _study(context: Context) -> dict[str, str]:
+    better = "higher" if context.direction is Direction.MAXIMIZE else "lower"
+    text = render(context, CONTEXT_TOKENS)
+    return {"study": context.study, "metric": context.metric, "better": better, "context": text}

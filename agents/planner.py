@@ -1,56 +1,61 @@
-"""The planner: which configuration runs next, and why.
+"""The planner: choose among the advisors' candidates, or propose a configuration. A function of data and a model.
 
-Two ways to ask: *choose* among candidates by letter log-probabilities, for small models, and *propose* a configuration
-as JSON, for capable ones. docs/choosing.md has the measurement that decides between them.
+A small model is a poor optimiser but a fair judge (docs/choosing.md), so it chooses; a capable one may propose.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from ..models.caller import Caller, Prompt
+from ..models.caller import Caller
 from ..models.decoding import Decoding
-from ..models.errors import OutOfRange
-from ..trials.records import Candidate, Config, Value
-from ..trials.space import Space
+from ..trials.records import Candidate, Config, Direction, Value
+from ..trials.space import Space, describe
 from .context import Context
-from .prompts import outside, prompt_for
+from .prompts import prompt
 from .render import approx_tokens, render
-from .schema import proposal_schema
-from .summarizer import changed
+from .schema import MAX_REASON, proposal_schema, to_config
+from .steps import difference
 
 Mode = Literal["choose", "propose"]
-MAX_CANDIDATES = 4
-MAX_OPTION_TOKENS = 30
-CHOOSE_TOKENS = 200  # of context; with four options and the letters at most 350 follow the static part
-PROPOSE_TOKENS = 600
-CAPABLE = re.compile(r"(\d+(?:\.\d+)?)\s*b\b", re.IGNORECASE)  # a model's size in its name
-CAPABLE_FROM = 14.0  # billions of parameters
+
+MAX_CANDIDATES = 4  # options of a choice: each costs a rotation
+CHOOSE_TOKENS = 350  # of a choice's prompt after its static part, options and letters included
+PROPOSE_TOKENS = 600  # of the context in a proposal's prompt
+LETTERS_TOKENS = 25  # of the last line of a choice
+TOKENS_A_VALUE = 16  # of a proposal: `"learning_rate": 0.00032, `
+CAPABLE = 14.0  # billions of parameters from which a model may propose; below, free proposals were erratic
+SURE = 0.95  # share of a probe's proposals that must be valid, and in range
+
+VIEWS: Mapping[str, str] = {
+    "": "",
+    "explore": "Prefer what has not been tried yet.",
+    "exploit": "Prefer a small step from the best.",
+}
+_SIZE = re.compile(r"(?<![a-z0-9.])(?:(\d+)x)?(\d+(?:\.\d+)?)b(?![a-z0-9])")
 
 
 class Plan(BaseModel):
-    """A configuration to run, who it is from, and the model's certainty.
+    """The next trial as the planner wants it."""
 
-    `ranking` holds the candidates' indices, likeliest first: what to try when the critic refuses the first.
-    """
+    model_config = ConfigDict(frozen=True)
 
-    config: dict[str, Value]
-    source: str
+    config: dict[str, Value]  # active, inside the space and its constraints
+    source: str  # the candidate's advisor, or "planner" for a configuration of its own
     reason: str
+    index: int | None = None  # of the candidate it is, if it is one
+    probabilities: list[float] = []  # of each candidate, 0 where it was not shown; empty for a proposal
     mode: Mode
-    index: int | None = None
-    probabilities: list[float] = []
-    ranking: list[int] = []
 
-
-def planning_mode(model_name: str) -> Mode:
-    """`propose` for models that name a size from `CAPABLE_FROM` billion on, else `choose`."""
-    sizes = [float(size) for size in CAPABLE.findall(model_name)]
-    return "propose" if sizes and max(sizes) >= CAPABLE_FROM else "choose"
+    @property
+    def ranking(self) -> list[int]:
+        """The places of the candidates that were shown, likeliest first: what to try when the critic refuses one."""
+        shown = [i for i, p in enumerate(self.probabilities) if p > 0]
+        return sorted(shown, key=lambda i: -self.probabilities[i])
 
 
 def plan(
@@ -63,79 +68,123 @@ def plan(
     feedback: str = "",
     view: str = "",
 ) -> Plan:
-    """Choose or propose the next configuration.
+    """The next trial.
 
     Args:
-        candidates: prevalidated; the first `MAX_CANDIDATES` count.
+        candidates: prevalidated ones, the better advisor first. A choice is among the first `MAX_CANDIDATES`
+            different ones.
         feedback: why the critic refused the last plan.
-        view: `explore`, `exploit` or neither, for debates.
+        view: a key of `VIEWS`, what this planner leans to.
 
     Raises:
-        ModelError: when the model fails; the caller of this function goes on with the advisors.
-        ValueError: without candidates in `choose` mode.
+        ValueError: when there is nothing to choose from.
+        ModelError: when the model fails, or proposes what cannot be made valid.
     """
     if mode == "propose":
-        return _propose(context, candidates, space, caller, feedback, view)
-    return _choose(context, candidates, caller, feedback, view)
+        return _propose(context, candidates, space, caller, feedback, VIEWS[view])
+    return _choose(context, candidates, space, caller, feedback, VIEWS[view])
 
 
-def _choose(context: Context, candidates: Sequence[Candidate], caller: Caller, feedback: str, view: str) -> Plan:
-    shown = list(candidates)[:MAX_CANDIDATES]
-    base = context.best.config if context.best else {}
-    question = "Each option changes the best configuration. Which is the best next trial?"
-    prompt = _prompt(context, CHOOSE_TOKENS, question, feedback, view)
-    chosen = caller.choose(prompt, [option(c.config, base) for c in shown])
-    best, p = shown[chosen.index], chosen.probabilities
-    ranking = sorted(range(len(shown)), key=lambda i: -p[i])
-    reason = best.reason
-    if len(shown) > 1:
-        # The model gave a probability and no rationale: none is invented for it.
-        reason = f"{best.reason}; chosen among {len(shown)} with probability {p[chosen.index]:.2f}"
+def planning_mode(model: str | Mapping[str, float]) -> Mode:
+    """How a model should plan.
+
+    Args:
+        model: its name, whose size counts (`qwen2.5-coder:32b`), or what a probe measured: `json`, `in_range` and
+            `choosing_low`, the shares of valid and of in-range proposals and the lower bound of its accuracy at
+            choosing, against which proposing has to earn its place.
+    """
+    if not isinstance(model, str):
+        valid = min(model.get("json", 0.0), model.get("in_range", 0.0))
+        return "propose" if valid >= SURE and model.get("choosing_low", 0.0) >= 0.8 else "choose"
+    sizes = [float(times or 1) * float(size) for times, size in _SIZE.findall(model.lower().split("@")[0])]
+    return "propose" if sizes and max(sizes) >= CAPABLE else "choose"
+
+
+def _choose(
+    context: Context, candidates: Sequence[Candidate], space: Space, caller: Caller, feedback: str, view: str
+) -> Plan:
+    shown = _different(candidates, space)
+    if not shown:
+        raise ValueError("a choice needs at least one candidate, but there is none")
+    base, name = _base(context, space)
+    options = [difference(candidates[i].config, base, space) for i in shown]
+    values = {"view": view, "feedback": feedback, "base": name}
+    room = CHOOSE_TOKENS - _spent(context, space, options, values)
+    question = prompt("planner", "choose", **_study(context, space), **values, context=render(context, room))
+    found = caller.choose(question, options)
+    probabilities = [0.0] * len(candidates)
+    for place, probability in zip(shown, found.probabilities, strict=True):
+        probabilities[place] = probability
+    index = shown[found.index]
+    chosen = candidates[index]
     return Plan(
-        config=dict(best.config),
-        source=best.source,
-        reason=reason,
+        config=dict(chosen.config),
+        source=chosen.source,
+        reason=_why(chosen, found.probabilities[found.index], len(shown), caller.name),
+        index=index,
+        probabilities=probabilities,
         mode="choose",
-        index=chosen.index,
-        probabilities=p,
-        ranking=ranking,
     )
 
 
 def _propose(
     context: Context, candidates: Sequence[Candidate], space: Space, caller: Caller, feedback: str, view: str
 ) -> Plan:
-    base = context.best.config if context.best else {}
-    hints = "; ".join(f"{c.source}: {option(c.config, base)}" for c in candidates[:MAX_CANDIDATES])
-    question = "Propose the next configuration as JSON, with a short reason."
-    if hints:
-        question = f"Advisors suggest, as changes to the best: {hints}.\n{question}"
-    prompt = _prompt(context, PROPOSE_TOKENS, question, feedback, view)
-    reply = caller.ask(prompt, proposal_schema(space), Decoding(max_tokens=64 + 24 * len(space)))
-    config = space.clip({name: reply.value[name] for name in space})
-    if not space.satisfies(config):
-        raise OutOfRange(f"{caller.name} proposed a configuration that breaks {list(space.constraints)}")
-    reason = outside(str(reply.value["reason"]), 160).replace("\n", " ")
-    return Plan(config=config, source="planner", reason=reason, mode="propose")
-
-
-def option(config: Config, base: Config) -> str:
-    """A candidate as its difference to the best, in at most `MAX_OPTION_TOKENS` tokens."""
-    parts = changed(config, base) if base else [f"{name} {value}" for name, value in config.items()]
-    while len(parts) > 1 and approx_tokens(", ".join(parts)) > MAX_OPTION_TOKENS:
-        parts.pop()
-    return ", ".join(parts) or "the same as the best"
-
-
-def _prompt(context: Context, tokens: int, question: str, feedback: str, view: str) -> Prompt:
-    return prompt_for(
+    base, name = _base(context, space)
+    worded = [f"{difference(c.config, base, space)} ({c.source})" for c in candidates]
+    question = prompt(
         "planner",
-        {
-            "study": outside(context.study, 80),
-            "space": {name: outside(text, 200) for name, text in context.space.items()},
-            "context": outside(render(context, tokens)),
-            "question": question,
-            "feedback": outside(feedback, 200),
-            "view": view,
-        },
+        "propose",
+        **_study(context, space),
+        context=render(context, PROPOSE_TOKENS),
+        candidates=worded,
+        base=name,
+        view=view,
+        feedback=feedback,
+    )
+    limit = Decoding(max_tokens=MAX_REASON // 2 + TOKENS_A_VALUE * len(space))
+    answer = caller.ask(question, proposal_schema(space, keep=base), limit).value
+    config = to_config(answer["config"], space, base)
+    same = next((i for i, c in enumerate(candidates) if space.key(c.config) == space.key(config)), None)
+    return Plan(
+        config=config,
+        source="planner" if same is None else candidates[same].source,
+        reason=" ".join(str(answer["reason"]).split())[:MAX_REASON] or "the model gave no reason",
+        index=same,
+        mode="propose",
+    )
+
+
+def _different(candidates: Sequence[Candidate], space: Space) -> list[int]:
+    """The places of the first `MAX_CANDIDATES` different candidates."""
+    places: dict[tuple[tuple[str, str], ...], int] = {}
+    for i, candidate in enumerate(candidates):
+        places.setdefault(space.key(candidate.config), i)
+    return list(places.values())[:MAX_CANDIDATES]
+
+
+def _why(chosen: Candidate, probability: float, count: int, model: str) -> str:
+    """The advisor's own reason and the number that the model gave: a small model's words would be made up after."""
+    reason = chosen.reason or f"proposed by {chosen.source}"
+    return reason if count == 1 else f"{reason}; {model} gave it {probability:.0%} among {count} candidates"
+
+
+def _base(context: Context, space: Space) -> tuple[Config, str]:
+    """What candidates are worded against, and its name."""
+    if context.best is None:
+        return space.default(), "the default configuration"
+    return context.best.config, f"trial {context.best.number}, the best"
+
+
+def _study(context: Context, space: Space) -> dict[str, Any]:
+    lines = [f"- {name} {describe(p)} {p.description}".rstrip() for name, p in space.parameters.items()]
+    better = "higher" if context.direction is Direction.MAXIMIZE else "lower"
+    return {"study": context.study, "metric": context.metric, "better": better, "space": "\n".join(lines)}
+
+
+def _spent(context: Context, space: Space, options: Sequence[str], values: Mapping[str, str]) -> int:
+    """Tokens of a choice's prompt after its static part, before the context is put in."""
+    bare = prompt("planner", "choose", **_study(context, space), **values, context="").dynamic
+    return approx_tokens("\n".join([bare, "Options:", *(f"{i}. {option}" for i, option in enumerate(options))])) + (
+        LETTERS_TOKENS + 1
     )

@@ -7,6 +7,7 @@ their choices, numbers with a grid of readable values, evenly spaced on the (log
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ def levels(parameter: Parameter, keep: Value | None = None) -> list[Value]:
     if isinstance(parameter, Int) and (parameter.high - parameter.low) // parameter.step < ALL_BELOW:
         return list(range(parameter.low, parameter.high + 1, parameter.step))
     grid = [_readable(parameter, parameter.from_unit(i / (LEVELS - 1))) for i in range(LEVELS)]
-    return sorted({*grid, *wanted})  # type: ignore[type-var]
+    return sorted({*grid, *wanted})
 
 
 def proposal_schema(space: Space, keep: Config | None = None) -> dict[str, Any]:
@@ -69,12 +70,9 @@ def to_config(answer: Mapping[str, Any], space: Space, base: Config) -> dict[str
         if not isinstance(space[name], Choice) and not _finite(value):
             raise OutOfRange(f"{name} must be a number, but the model proposed {value!r}; ask again")
     config = space.clip({**base, **given})
-    if space.satisfies(config):
-        return config
-    for share in BACK:
-        shorter = _between(space, base, config, share)
-        if space.satisfies(shorter):
-            return shorter
+    for found in (config, *(_between(space, base, config, share) for share in BACK)):
+        if space.contains(found):
+            return found
     raise OutOfRange(f"{list(space.constraints)} must hold, but no part of the step to {config} keeps them; ask again")
 
 
@@ -99,4 +97,5 @@ def _readable(parameter: Float | Int, value: float) -> Value:
 
 
 def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Not `math.isfinite`, which fails on whole numbers beyond the floats; NaN compares as False.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
