@@ -11,6 +11,7 @@ from typing import Any
 from .errors import SpaceError
 
 MAX_LENGTH = 500  # characters; longer expressions belong in the script
+MAX_DEPTH = 50  # levels; reading and evaluating recurse, wherever on the stack they are called
 MAX_EXPONENT = 64  # keeps `x ** y` from eating the memory
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -50,10 +51,12 @@ class Expression:
             raise SpaceError(f"an expression has at most {MAX_LENGTH} characters, but this has {len(self.text)}")
         try:
             self._tree = ast.parse(self.text, mode="eval").body
-        except (SyntaxError, ValueError, RecursionError) as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise SpaceError(
                 f"expression {self.text!r} cannot be read ({error}); write it like `units <= 512`"
             ) from error
+        if _depth(self._tree) > MAX_DEPTH:
+            raise SpaceError(f"an expression nests at most {MAX_DEPTH} deep, but {self.text!r} does more; split it")
         self.names = frozenset(self._check(self._tree))
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
@@ -111,8 +114,7 @@ class Expression:
             case ast.BinOp(left=a, op=op, right=b):
                 return self._arithmetic(op, self._value(a, values), self._value(b, values))
             case ast.BoolOp(op=op, values=parts):
-                test = all if isinstance(op, ast.And) else any
-                return test(bool(self._value(part, values)) for part in parts)
+                return self._first(parts, isinstance(op, ast.Or), values)
             case ast.List(elts=parts) | ast.Tuple(elts=parts):
                 return [self._value(part, values) for part in parts]
             case ast.Compare(left=first, ops=ops, comparators=rest):
@@ -121,6 +123,15 @@ class Expression:
             case ast.Call(func=ast.Name(id=function), args=args):
                 return _FUNCTIONS[function](*(self._value(part, values) for part in args))
         raise self._refuse(type(node).__name__)
+
+    def _first(self, parts: list[ast.expr], wanted: bool, values: Mapping[str, Any]) -> Any:
+        # As in Python: `or` is its first true part, `and` its first false one, else the last.
+        value: Any = None
+        for part in parts:
+            value = self._value(part, values)
+            if bool(value) is wanted:
+                break
+        return value
 
     def _arithmetic(self, op: ast.operator, a: Any, b: Any) -> Any:
         # Text times a number, or a format string, could grow without bound.
@@ -132,3 +143,10 @@ class Expression:
         if not isinstance(b, int | float) or abs(b) > MAX_EXPONENT:
             raise self._refuse(f"an exponent above {MAX_EXPONENT}")
         return float(a) ** b
+
+
+def _depth(tree: ast.AST) -> int:
+    depth, level = 0, [tree]
+    while level:
+        depth, level = depth + 1, [child for node in level for child in ast.iter_child_nodes(node)]
+    return depth

@@ -37,7 +37,8 @@ class Float:
         if self.step is None:
             return inside
         steps = math.floor((self.high - self.low) / self.step + 1e-9)
-        return float(self.low) + min(round((inside - self.low) / self.step), steps) * self.step
+        # 3 * 0.1 is a hair above 0.3.
+        return min(float(self.low) + min(round((inside - self.low) / self.step), steps) * self.step, float(self.high))
 
     def from_unit(self, u: float) -> float:
         """The value at position `u` in [0, 1] of the (log) range."""
@@ -99,7 +100,7 @@ class Choice:
     def __post_init__(self) -> None:
         if not self.choices:
             raise SpaceError("a choice needs at least one value, but the list is empty; write `choice: [a, b]`")
-        if len({(type(c), c) for c in self.choices}) < len(self.choices):
+        if len({(isinstance(c, bool), c) for c in self.choices}) < len(self.choices):
             raise SpaceError(f"choices must differ, but got {list(self.choices)}; remove the repeated one")
         if self.default is not None and not self.contains(self.default):
             raise SpaceError(
@@ -121,7 +122,10 @@ class Choice:
 
     def to_unit(self, value: Any) -> float:
         """The middle of a choice's share of [0, 1]."""
-        return (self.choices.index(self.clip(value)) + 0.5) / len(self.choices)
+        own = self.clip(value)
+        # Not `index`, to which True is 1.
+        at = next(i for i, c in enumerate(self.choices) if c == own and type(c) is type(own))
+        return (at + 0.5) / len(self.choices)
 
     def contains(self, value: Any) -> bool:
         """Whether the value is one of the choices; True is not 1 here."""
