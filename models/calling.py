@@ -90,7 +90,7 @@ def invoke(model: BaseChatModel, messages: list[BaseMessage], given: Mapping[str
         found = results.get(timeout=seconds + GRACE)
     except Empty:
         raise ModelTimeout(
-            f"the model gave no answer in {seconds:g} s; use a smaller model or a longer limit"
+            f"the model gave no answer in {seconds:.3g} s; use a smaller model or a longer limit"
         ) from None
     if isinstance(found, BaseException):
         raise found

