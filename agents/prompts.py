@@ -20,7 +20,7 @@ _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2
 # How chat templates mark a turn: `<|im_end|>`, `<start_of_turn>`, `</s>`, `[/INST]`, fullwidth bars. A model's server
 # reads such marks in a log as its own, so a blank takes their meaning away.
 _OPENING = re.compile(r"<(?=\S)|\[(?=/?[A-Z_]+\])")
-CUT = "[...]"
+CUT = " [...] "  # its blanks keep it from joining a half mark
 
 
 class PromptError(ValueError):
