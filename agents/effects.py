@@ -87,7 +87,7 @@ def _p_value(shuffled: np.ndarray, strength: float) -> float:
 def _shuffles(values: np.ndarray) -> np.ndarray:
     """Permutations of a shape-(n,) array, shape (PERMUTATIONS, n); the same each time."""
     rng = np.random.default_rng(0)
-    return values[rng.permuted(np.tile(np.arange(len(values)), (PERMUTATIONS, 1)), axis=1)]
+    return np.asarray(values[rng.permuted(np.tile(np.arange(len(values)), (PERMUTATIONS, 1)), axis=1)])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

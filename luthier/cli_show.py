@@ -63,8 +63,7 @@ def _find(study: Study, number: int) -> Trial:
 
 
 def _print_study(study: Study, as_json: bool) -> None:
-    model = next((str(t.extra["model"]) for t in reversed(study.trials) if "model" in t.extra), "none")
-    summary = summary_of(study, stopped="not asked", model=model)
+    summary = summary_of(study, stopped="")
     if as_json:
         trials = [_as_dict(study, t) for t in study.trials]
         print(json.dumps({"summary": summary.as_dict(), "trials": trials}, indent=2))
@@ -124,7 +123,7 @@ def _calls(study: Study, number: int) -> list[dict[str, Any]]:
             calls.append(json.loads(line))
         except ValueError:  # a kill can leave half a line at the end
             continue
-    return [call for call in calls if call.get("tags", {}).get("trial") == number]
+    return [call for call in calls if call.get("trial") == number]
 
 
 def _print_graph(study: Study) -> None:

@@ -70,7 +70,9 @@ def summary_lines(summary: Summary) -> list[str]:
     lines += [f"Failed: trial {f['trial']} ({f['cause']}) at {escape(config(f['config']))}" for f in summary.failures]
     spent = f"{summary.trials} trials, {duration(summary.training_seconds)} of training"
     model = f"{summary.model}: {summary.tokens:,} tokens, {duration(summary.model_seconds)}"
-    lines.append(f"Spent: {spent}; model {escape(model)}. Stopped because of: {summary.stopped}.")
+    lines.append(
+        f"Spent: {spent}; model {escape(model)}. " + (f" Stopped by: {summary.stopped}." if summary.stopped else "")
+    )
     return lines
 
 

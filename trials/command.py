@@ -38,7 +38,8 @@ class CommandRunner(ProcessRunner):
 
     Args:
         spec_run: the command line, with `{lr}` for a hyperparameter's value, `{config}` for the configuration file
-            `{trial}` for the trial's folder and `{seed}` for the run's seed. `{x:--on|--off}` is one word or the other for a true or false `x`;
+            `{trial}` for the trial's folder and `{seed}` for the run's seed. `{x:--on|--off}` is one word or the
+            other for a true or false `x`;
             without `|--off` it is left out when false. An inactive hyperparameter is left out with its option.
         metric: the target's name; its last reported value is the trial's.
         direction: which way it improves, for whoever holds the runner alone.

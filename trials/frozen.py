@@ -38,6 +38,20 @@ def outcome_attributes(outcome: Outcome, extra: Mapping[str, Any]) -> dict[str, 
     }
 
 
+def outcome_from(found: Mapping[str, Any]) -> Outcome:
+    """The outcome that `outcome_attributes` wrote."""
+    failure = found["failure"]
+    return Outcome(
+        state=State(found["state"]),
+        value=found["value"],
+        metrics=found["metrics"],
+        trajectory=Trajectory(tuple(found["steps"]), {n: tuple(v) for n, v in found["curves"].items()}),
+        failure=None if failure is None else Failure(Cause(failure[0]), failure[1]),
+        seconds=found["seconds"],
+        isolation=found["isolation"],
+    )
+
+
 def to_trial(row: FrozenTrial) -> Trial:
     """A row as a record. Rows that another program wrote have their parameters and value, and no more."""
     start = row.user_attrs.get(START, {})
@@ -58,19 +72,19 @@ def _ended(begun: Trial, row: FrozenTrial) -> Trial:
     if found is None:
         state = {"COMPLETE": State.COMPLETE, "PRUNED": State.PRUNED}.get(row.state.name, State.FAILED)
         return Trial(begun.number, begun.config, state, row.values[0] if row.values else None)
-    failure = found["failure"]
+    outcome = outcome_from(found)
     return Trial(
         number=begun.number,
         config=begun.config,
-        state=State(found["state"]),
-        value=found["value"],
-        metrics=found["metrics"],
-        trajectory=Trajectory(tuple(found["steps"]), {n: tuple(v) for n, v in found["curves"].items()}),
-        failure=None if failure is None else Failure(Cause(failure[0]), failure[1]),
-        seconds=found["seconds"],
+        state=outcome.state,
+        value=outcome.value,
+        metrics=outcome.metrics,
+        trajectory=outcome.trajectory,
+        failure=outcome.failure,
+        seconds=outcome.seconds,
         source=begun.source,
         reason=begun.reason,
         attempt=begun.attempt,
-        isolation=found["isolation"],
+        isolation=outcome.isolation,
         extra=found["extra"],
     )

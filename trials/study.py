@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 from .distributions import to_distribution
 from .errors import StudyError
 from .frozen import ATTEMPT, OUTCOME, START, outcome_attributes, start_attributes, to_trial
-from .records import Candidate, Direction, Outcome, State, Trial, best_trial
+from .records import Candidate, Config, Direction, Outcome, State, Trial, best_trial
 from .space import Space
 from .spec import space_from_dict, space_to_dict
 
@@ -179,12 +179,12 @@ class Study:
     @property
     def noise(self) -> list[float]:
         """Values of the extra runs of trial 0, trial 0 itself not among them."""
-        return [float(v) for v in self._storage.get_study_user_attrs(self._id).get(NOISE, [])]
+        return [value for value, _ in self._noise()]
 
     @property
     def seconds(self) -> float:
-        """Wall time of all finished trials."""
-        return sum(trial.seconds for trial in self.finished)
+        """Wall time of all finished trials and of the extra runs of trial 0."""
+        return sum(trial.seconds for trial in self.finished) + sum(seconds for _, seconds in self._noise())
 
     @property
     def failures(self) -> int:
@@ -231,15 +231,18 @@ class Study:
         self._storage.set_trial_state_values(self._trial_id(number), states[outcome.state], values)
         return self._get(number)
 
-    def annotate(self, number: int, **extra: Any) -> None:
-        """Merge JSON-able values into a trial's `extra`, while it runs."""
+    def annotate(self, number: int, config: Config | None = None, **extra: Any) -> None:
+        """Merge JSON-able values into a running trial's `extra`; `config` is what it really used, if that differs."""
         trial = self._get(number)
-        start = start_attributes(Candidate(trial.config, trial.source, trial.reason), {**trial.extra, **extra})
-        self._set(number, START, start)
+        candidate = Candidate(trial.config if config is None else config, trial.source, trial.reason)
+        self._set(number, START, start_attributes(candidate, {**trial.extra, **extra}))
 
-    def add_noise(self, value: float) -> None:
-        """Record one more run of trial 0."""
-        self._storage.set_study_user_attr(self._id, NOISE, [*self.noise, value])
+    def add_noise(self, value: float, seconds: float = 0.0) -> None:
+        """Record one more run of trial 0 and the wall time it took."""
+        self._storage.set_study_user_attr(self._id, NOISE, [*self._noise(), [value, seconds]])
+
+    def _noise(self) -> list[list[float]]:
+        return list(self._storage.get_study_user_attrs(self._id).get(NOISE, []))
 
     def grow(self, space: Space) -> None:
         """Take a space that an objective has just shown; only a study that was created without one may grow."""

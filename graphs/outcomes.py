@@ -1,0 +1,28 @@
+"""An outcome as a file in the trial's folder: it survives a kill between the run and the record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..trials.frozen import outcome_attributes, outcome_from
+from ..trials.records import Outcome
+
+FILE = "outcome.json"
+
+
+def write_outcome(folder: Path, attempt: int, outcome: Outcome, notes: dict[str, Any]) -> None:
+    """Write it whole or not at all."""
+    partial = folder / f"{FILE}.part"
+    partial.write_text(json.dumps({"attempt": attempt, **outcome_attributes(outcome, notes)}))
+    partial.replace(folder / FILE)
+
+
+def read_outcome(folder: Path, attempt: int) -> tuple[Outcome, dict[str, Any]] | None:
+    """The outcome of this attempt with its notes; None when there is none, or it is another attempt's."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    found = json.loads(path.read_text())
+    return (outcome_from(found), found["extra"]) if found["attempt"] == attempt else None
