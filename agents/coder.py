@@ -18,7 +18,7 @@ from ..models.caller import Caller
 from ..models.decoding import Decoding
 from .prompts import prompt
 
-CLOSE = 0.75  # similarity from which two names are taken for one
+CLOSE = 0.7  # similarity from which two names are taken for one
 APART = 0.1  # by how much the nearest name must lead the next
 NONE = "none"
 
@@ -128,9 +128,8 @@ def _complaint(declared: Sequence[str], log: str, script_help: str, taken: Seque
     wanted = [n for pattern in _WANTED for found in pattern.findall(log) for n in _names(found)]
     meant = [n for n in _MEANT.findall(log) if n]
     wrong = [name for name in declared if name in refused]
-    if not wrong and wanted and not refused:
-        # A missed key names what is wanted only; what is given for it is one of the keys that nobody asked for.
-        wrong = [n for n in declared if not n.startswith("-") and n not in wanted and _near(n, wanted)]
+    if not wrong and not refused:
+        wrong = [n for n in declared if _unasked(n, wanted, script_help)]
     used = {word.partition("=")[0] for word in taken} | set(declared) | set(refused)
     listed = [*wanted, *meant, *_OPTION.findall(f"{script_help}\n{log}")]
     allowed = [n for n in dict.fromkeys(listed) if n not in used and not _protected_words(n) - _words_of(wrong)]
@@ -138,6 +137,12 @@ def _complaint(declared: Sequence[str], log: str, script_help: str, taken: Seque
     if not wrong or not allowed:
         return None
     return _Complaint(wrong, allowed, [n for n in wanted if n in allowed], [n for n in meant if n in allowed])
+
+
+def _unasked(name: str, wanted: Sequence[str], script_help: str) -> bool:
+    """Whether a script that misses `wanted` was given it under `name`: argparse names what it misses, and only that."""
+    alike = [w for w in wanted if w.startswith("-") == name.startswith("-")]
+    return name not in wanted and name not in _OPTION.findall(script_help) and _near(name, alike)
 
 
 def _by_rule(name: str, complaint: _Complaint) -> str | None:

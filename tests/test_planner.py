@@ -210,12 +210,17 @@ def test_a_value_outside_the_space_cannot_be_expressed() -> None:
         (Choice(("a", True, 3)), ["a", True, 3]),
         (Int(1, 5), [1, 2, 3, 4, 5]),
         (Int(0, 10, step=5), [0, 5, 10]),
-        (Float(1e-4, 1.0, log=True), [1e-4, 2.2e-4, 4.6e-4, 1e-3, 2.2e-3, 4.6e-3, 0.01, 0.022, 0.046, 0.1, 0.22, 0.46, 1]),
+        (
+            Float(1e-4, 1.0, log=True),
+            [1e-4, 2.2e-4, 4.6e-4, 1e-3, 2.2e-3, 4.6e-3, 0.01, 0.022, 0.046, 0.1, 0.22, 0.46, 1],
+        ),
         (Float(0.0, 0.6, step=0.3), [0.0, 0.3, 0.6]),
     ],
 )
 def test_levels_are_readable(parameter: Any, expected: list[Any]) -> None:
-    assert levels(parameter) == pytest.approx(expected) if isinstance(parameter, Float) else levels(parameter) == expected
+    assert (
+        levels(parameter) == pytest.approx(expected) if isinstance(parameter, Float) else levels(parameter) == expected
+    )
 
 
 def test_a_step_that_breaks_a_constraint_is_shortened() -> None:
@@ -309,5 +314,3 @@ def test_views_and_feedback_reach_the_model() -> None:
 )
 def test_small_models_choose_and_capable_ones_propose(model: Any, mode: str) -> None:
     assert planning_mode(model) == mode
-
-
