@@ -98,7 +98,8 @@ def parse_yaml(text: str, path: Path = Path("study.yaml")) -> Document:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         if isinstance(error, SpecError):
             raise
-        raise SpecError(f"{path} is not valid YAML: {error}; remove what is not plain text") from error
+        said = " ".join(str(error).split())
+        raise SpecError(f"{path} is not valid YAML: {said}; remove what is not plain text") from error
 
 
 def to_yaml(data: Any) -> str:
@@ -149,4 +150,6 @@ def _remedy(text: str, mark: yaml.Mark | None) -> str:
     line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return "indent with spaces, not tabs"
+    if ": " in line.partition(":")[2]:
+        return "put a value that holds `: ` in quotes"
     return "check the brackets, quotes and indentation there and on the line before"
