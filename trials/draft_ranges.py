@@ -12,7 +12,7 @@ from .draft_options import Option
 from .errors import SpaceError
 from .space import Bool, Choice, Float, Int, Parameter
 
-_DEFAULT_IN_HELP = re.compile(r"[(\[]?default[:= ]*[^)\]]*[)\]]", re.IGNORECASE)
+_DEFAULT_IN_HELP = re.compile(r"[(\[]\s*default[^)\]]*[)\]]", re.IGNORECASE)
 HELP_LENGTH = 80  # characters of the script's help kept as description
 
 
@@ -122,7 +122,7 @@ def suggest(option: Option) -> tuple[Parameter | None, str]:
     """A range for an option, or None; and a doubt about it, or "". Raises nothing: a doubt says why."""
     if option.obstacle:
         return None, f"{option.said} is left out: {option.obstacle}"
-    about = _DEFAULT_IN_HELP.sub("", " ".join(option.help.split())).strip(" .")
+    about = _DEFAULT_IN_HELP.sub("", " ".join(option.help.replace("%(default)s", "").split())).strip(" .")
     about = about if len(about) <= HELP_LENGTH else about[: HELP_LENGTH - 3] + "..."
     try:
         parameter, doubt = _choice(option) if option.choices else _by_kind(option)
@@ -143,7 +143,9 @@ def _by_kind(option: Option) -> tuple[Parameter | None, str]:
     match option.kind, option.default:
         case "bool", bool() as on:
             return Bool(default=on), ""
-        case (("float" | "int"), (int() | float() | None) as default):
+        case "int", float(default) if not default.is_integer():
+            return None, f"{option.said} is left out: its default {default:g} is no whole number"
+        case (("float" | "int"), (int() | float() | None) as default) if not isinstance(default, bool):
             return _range(option, None if default is None else float(default))
         case "str", _:
             return None, f"{option.said} is left out: I found no list of its choices"
