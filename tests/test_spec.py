@@ -75,6 +75,7 @@ BAD = {
     "unknown key inside": (("hours: 1", "huors: 1"), "line 11", "'huors' in `budget`; did you mean 'hours'?"),
     "unknown key of a range": (("log: true, default: 64", "lgo: true"), "line 6", "'lgo'", "'log'"),
     "unknown kind": (("{float: [0,", "{flaot: [0,"), "line 8", "'momentum'", "'flaot'", "did you mean 'float'?"),
+    "a comma in a description": (("learning rate", "small, often"), "line 5", "comma needs quotes", "'often'"),
     "two kinds": (("{float: [0,", "{int: [0, 3], float: [0,"), "'momentum'", "one kind, but got int and float"),
     "no kind": (("{bool: true, default: false}", "{default: false}"), "'amp'", "needs one of float, int"),
     "no mapping": (("{bool: true, default: false}", "3"), "line 9", "'amp'", "mapping, but got 3"),

@@ -91,7 +91,10 @@ def _parameter(entry: Any) -> Parameter:
     kind = _kind(entry)
     for key in entry:
         if key != kind and key not in _KEYS[kind]:
-            raise PlacedError(unknown_key(key, (kind, *_KEYS[kind]), f"a {kind} range"), (str(key),))
+            if entry[key] is None:
+                # `{description: wide, deep}`: YAML takes what follows the comma for a key.
+                raise PlacedError(f"text that holds a comma needs quotes, but {str(key)!r} stands outside", (str(key),))
+            raise PlacedError(unknown_key(key, (kind, *_KEYS[kind]), f"a range of kind {kind}"), (str(key),))
     # `default: null` and no default are the same.
     given = {key: value for key, value in entry.items() if key != kind and value is not None}
     for key, typed, example in (("log", bool, "true"), ("when", str, '"x > 1"'), ("description", str, '"text"')):
