@@ -1,0 +1,207 @@
+"""The tuning graph and its loop, with real studies and doubles for the script and the model."""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doubles import SPACE, FunctionRunner, Listening
+
+from luthier.graphs.events import NoiseMeasured, Said, Stopped, StopReason, TrialFinished, Warned
+from luthier.graphs.loop import tune_study
+from luthier.models.choosing import letters_of
+from luthier.models.errors import ModelDown
+from luthier.models.fake import RandomChat, Scored, ScriptedChat, favouring
+from luthier.predictor.workflow import WORKFLOWS
+from luthier.trials.errors import SpecError, StudyError
+from luthier.trials.records import Candidate, Cause, Config, Direction, Failure, Outcome, State, Trial
+from luthier.trials.space import Space
+from luthier.trials.spec import Budget
+from luthier.trials.study import Study
+
+
+def bowl(config: Config) -> float | None:
+    """Best at lr 0.01; the largest networks do not fit."""
+    if float(config["units"]) > 440:
+        return None
+    return (math.log10(float(config["lr"])) + 2) ** 2 + float(config["units"]) / 1000
+
+
+class ListAdvisor:
+    """Proposes three fixed steps from the default, by name."""
+
+    name = "gp"
+
+    def advise(
+        self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
+    ) -> list[Candidate]:
+        if not trials:
+            return [Candidate(space.default(), "default", "your present configuration")]
+        k = len(trials)
+        return [
+            Candidate({"lr": 0.001 * 1.5 ** (k + j), "units": 32 + j, "optimizer": "adam"}, "gp", f"step {j}")
+            for j in range(3)
+        ]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study.create(tmp_path / "s", name="s", space=SPACE, metric="loss", direction=Direction.MINIMIZE)
+
+
+def tune(study: Study, runner: FunctionRunner, trials: int = 4, **options: Any) -> StopReason:
+    options = {"noise": 0, **options}
+    return tune_study(study, runner, budget=Budget(trials=trials), **options)
+
+
+def test_trial_zero_is_the_default_and_the_budget_is_kept(study: Study) -> None:
+    runner, heard = FunctionRunner(bowl), Listening()
+    assert tune(study, runner, 5, listen=heard) is StopReason.TRIALS
+    assert [t.number for t in study.finished] == [0, 1, 2, 3, 4]
+    assert study.trials[0].config == SPACE.default()
+    assert len(runner.runs) == 5
+    assert len({SPACE.key(t.config) for t in study.finished}) == 5
+    assert [e.trial.number for e in heard.of(TrialFinished)] == [0, 1, 2, 3, 4]  # type: ignore[union-attr]
+    assert heard.events[-1] == Stopped(StopReason.TRIALS)
+
+
+def test_the_same_call_again_runs_nothing_and_a_larger_budget_goes_on(study: Study) -> None:
+    runner = FunctionRunner(bowl)
+    tune(study, runner, 2)
+    tune(study, runner, 2)
+    assert len(runner.runs) == 2
+    tune(study, runner, 3)
+    assert len(runner.runs) == 3
+
+
+@pytest.mark.parametrize("workflow", WORKFLOWS)
+@pytest.mark.parametrize("model", [RandomChat(seed=1), None])
+def test_every_workflow_tunes_with_and_without_a_model(study: Study, workflow: str, model: RandomChat | None) -> None:
+    tune(study, FunctionRunner(bowl), 4, workflow=workflow, model=model, model_name="random")
+    assert len(study.finished) == 4
+    lines = [json.loads(line) for line in (study.folder / "workflows.jsonl").read_text().splitlines()]
+    assert [line["workflow_id"] for line in lines] == [workflow] * 4
+    assert all(line["ran"][-2:] == ["run", "record"] for line in lines)
+    assert {t.extra["workflow"] for t in study.finished} == {workflow}
+
+
+def test_a_model_s_choice_is_what_runs(study: Study) -> None:
+    model = ScriptedChat.of(favouring("units 64 to 34"))
+    heard = Listening()
+    tune(study, FunctionRunner(bowl), 2, workflow="planner", model=model, advisors=[ListAdvisor()], listen=heard)
+    said = [e for e in heard.of(Said) if e.role == "planner"]  # type: ignore[attr-defined]
+    assert len(said) == 1
+    trial = study.trials[1]
+    assert trial.config["units"] == 34
+    assert trial.extra["choice_probability"] > 0.5
+    assert {"role": "planner", "text": said[0].text} in trial.extra["agents"]  # type: ignore[attr-defined]
+    assert trial.extra["tokens"] > 0
+
+
+@pytest.mark.parametrize("workflow", ["planner", "planner-critic", "debate"])
+def test_a_dead_model_costs_no_trial_and_is_told_once(study: Study, workflow: str) -> None:
+    def down(messages: list[Any]) -> Scored:
+        raise ModelDown("the server does not answer")
+
+    heard = Listening()
+    tune(study, FunctionRunner(bowl), 3, workflow=workflow, model=ScriptedChat.of(down), listen=heard)
+    assert len(study.finished) == 3
+    assert len(heard.of(Warned)) == 1
+    assert all(t.source != "planner" for t in study.finished)
+    assert any("failed" in said["text"] for said in study.trials[1].extra["agents"])
+
+
+def test_a_refused_plan_goes_back_without_a_further_decision(study: Study) -> None:
+    def script(messages: list[Any]) -> Scored:
+        text = str(messages[-1].text)
+        if "not worth a trial" in text:
+            letters = letters_of(text)
+            return Scored({k: 0.99 if v.startswith("not worth") else 0.01 for k, v in letters.items()})
+        return Scored(dict.fromkeys("ABC", 0.25))
+
+    heard = Listening()
+    model = ScriptedChat.of(script)
+    tune(study, FunctionRunner(bowl), 2, workflow="planner-critic", model=model, advisors=[ListAdvisor()], listen=heard)
+    critic = [e.text for e in heard.of(Said) if e.role == "critic"]  # type: ignore[attr-defined]
+    assert critic[0].startswith("sends it back")
+    first = [s["text"] for s in study.trials[1].extra["agents"] if s["role"] == "planner"]
+    assert len(first) == 1  # the second plan came from the same probabilities
+    assert study.trials[1].config["units"] != 32
+
+
+def test_failures_are_recorded_and_the_budget_of_failures_stops(study: Study) -> None:
+    def never(config: Config) -> float | None:
+        return None if study.finished else 1.0
+
+    reason = tune_study(study, FunctionRunner(never), budget=Budget(trials=9, failures=2), noise=0)
+    assert reason is StopReason.FAILURES
+    assert [t.state for t in study.finished] == [State.COMPLETE, State.FAILED, State.FAILED]
+
+
+def test_noise_uses_other_seeds_and_stays_outside_the_budget(study: Study) -> None:
+    runner = FunctionRunner(lambda config: bowl(config) or 0.0)
+    runner._function = lambda config: (bowl(config) or 0.0) + len(runner.runs) / 100
+    heard = Listening()
+    tune(study, runner, 3, noise=3, listen=heard)
+    assert len(study.noise) == 3
+    assert len(runner.runs) == 3 + 3
+    assert runner.seeds == [0, 1, 2, 3, 0, 0]
+    assert len(heard.of(NoiseMeasured)) == 3
+
+
+def test_a_deterministic_script_is_run_once_more_and_no_more(study: Study) -> None:
+    runner = FunctionRunner(bowl)
+    tune(study, runner, 3, noise=5)
+    assert len(study.noise) == 1
+    assert len(runner.runs) == 4
+
+
+def test_a_hopeless_curve_is_stopped_early(study: Study) -> None:
+    runner = FunctionRunner(lambda config: 1.0 if len(runner.runs) < 8 else 50.0, curve=[0.1] * 12)
+    tune(study, runner, 9)
+    assert [t.state for t in study.finished][:7] == [State.COMPLETE] * 7
+    assert study.trials[-1].state is State.PRUNED
+
+
+class BrokenSetup(FunctionRunner):
+    """A runner whose script never reports the metric."""
+
+    def run(self, config: Config, folder: Path, **options: Any) -> Outcome:
+        return Outcome(State.FAILED, failure=Failure(Cause.NO_METRIC, "'loss' was never reported"))
+
+
+def test_a_first_run_that_cannot_work_leaves_the_study_untouched(study: Study) -> None:
+    with pytest.raises(StudyError, match="never reported"):
+        tune(study, BrokenSetup(bowl))
+    assert study.trials == []
+
+
+def test_an_unknown_workflow_is_the_user_s_to_mend(study: Study) -> None:
+    with pytest.raises(SpecError, match="did you mean 'debate'"):
+        tune(study, FunctionRunner(bowl), workflow="debat")
+
+
+def test_finished_threads_are_deleted_and_broken_checkpoints_rebuilt(study: Study) -> None:
+    tune(study, FunctionRunner(bowl), 2)
+    with sqlite3.connect(study.folder / "graph.db") as connection:
+        assert connection.execute("select count(*) from checkpoints").fetchone() == (0,)
+    connection.close()
+    for leftover in study.folder.glob("graph.db-*"):
+        leftover.unlink()
+    (study.folder / "graph.db").write_bytes(b"no database" * 500)
+    tune(study, FunctionRunner(bowl), 3)
+    assert len(study.finished) == 3
+
+
+def test_gain_s_raw_facts_are_kept(study: Study) -> None:
+    tune(study, FunctionRunner(bowl), 3)
+    extra = study.trials[2].extra
+    values = [t.value for t in study.trials[:2] if t.value is not None]
+    assert extra["best_before"] == min(values)
+    assert extra["scale"] == pytest.approx(max(values) - min(values))
+    assert (extra["index"], extra["budget_left"]) == (2, 1)
