@@ -28,14 +28,16 @@ class Stopper:
         self._metric, self._direction = metric, direction
         curves = [t.trajectory.curve(metric) for t in finished if t.state is not State.FAILED]
         self._curves = [c for c in curves if len(c) > 1][-MAX_CURVES:]
+        self._reported: set[int] = set()  # a step is reported again when it gains a metric
         self._trial: optuna.Trial | None = None
         if len(self._curves) >= MIN_CURVES:
             self._trial = self._begin()
 
     def should_stop(self, step: int, value: float) -> bool:
         """Whether the trial should end after this report. Values that are not finite are for the diagnosis."""
-        if self._trial is None or not math.isfinite(value):
+        if self._trial is None or step in self._reported or not math.isfinite(value):
             return False
+        self._reported.add(step)
         self._trial.report(value, step)
         return self._trial.should_prune()
 
