@@ -16,6 +16,7 @@ class StopReason(StrEnum):
     HOURS = "hours"
     TOKENS = "tokens"
     FAILURES = "failures"
+    EXHAUSTED = "exhausted"  # every configuration of the space has been tried
     INTERRUPTED = "interrupted"
 
 

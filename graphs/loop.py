@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ..agents.planner import planning_mode
 from ..models.call_log import CallLog
 from ..models.caller import Caller
-from ..predictor.workflow import workflow_named
+from ..predictor.workflow import Workflow, workflow_named
 from ..trials.advisor import Advisor
 from ..trials.advisors import default_advisors
-from ..trials.command import CommandRunner
 from ..trials.errors import SpecError
 from ..trials.processes import end_recorded
 from ..trials.records import Candidate
 from ..trials.runner import Runner
 from ..trials.spec import Budget
 from ..trials.study import Study
+from .accounts import resumed
+from .budgets import stop_reason
+from .candidates import SpaceExhausted
+from .checkpoints import checkpoints
 from .events import Event, Stopped, StopReason, StudyStarted, ignore
 from .noise import measure_noise
 from .outcomes import read_outcome
 from .parts import Parts
-from .state import Choice, State
-from .tuning import RECURSION_LIMIT, build_graph, checkpoints
+from .recording import mend_log
+from .running import repaired
+from .state import State
+from .tuning import RECURSION_LIMIT, build_graph
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
+    from langgraph.checkpoint.sqlite import SqliteSaver
 
 CALLS = "calls.jsonl"
+WITH_MODEL, WITHOUT = "planner-critic", "advisors"  # workflows, unless told otherwise
 
 
 def tune_study(
@@ -38,7 +47,7 @@ def tune_study(
     budget: Budget,
     model: BaseChatModel | None = None,
     model_name: str = "none",
-    workflow: str = "advisors",
+    workflow: str | Workflow | None = None,
     advisors: Sequence[Advisor] | None = None,
     listen: Callable[[Event], None] = ignore,
     noise: int = 2,
@@ -46,87 +55,99 @@ def tune_study(
 ) -> StopReason:
     """Run trials until a budget is spent; a study that has some goes on where it stands.
 
+    Whoever calls holds the study's lock, and closes the runner.
+
     Args:
         model: None leaves every decision to the advisors.
+        workflow: a built-in one's name or one of your own; by default `planner-critic` with a model, else `advisors`.
         noise: extra runs of trial 0, outside the budget of trials and inside the hours.
 
     Raises:
         InputError: the user must act; finished trials are kept.
         KeyboardInterrupt: after the running trial's processes are ended.
     """
-    try:
-        chosen = workflow_named(workflow)
-    except ValueError as error:
-        raise SpecError(str(error)) from error
-    caller = None if model is None else Caller(model, name=model_name, log=CallLog(study.folder / CALLS))
+    chosen = _workflow(workflow, model is not None).bound(model_name, _prompt_hashes())
     parts = Parts(
         study=study,
-        runner=_as_repaired(study, runner),
+        runner=repaired(study, runner),
         advisors=default_advisors() if advisors is None else advisors,
         workflow=chosen,
         budget=budget,
         listen=listen,
-        caller=caller,
+        caller=None if model is None else Caller(model, name=model_name, log=CallLog(study.folder / CALLS)),
         mode=planning_mode(model_name),
         stop_early=stop_early,
     )
-    listen(StudyStarted(len(study.finished), budget.trials, model_name, chosen.name))
-    reason = _loop(parts, noise)
+    listen(StudyStarted(len(parts.trials), budget.trials, model_name, chosen.name))
+    if model is None and chosen.uses_model:
+        parts.warn("no model", f"workflow {chosen.name} has no model to ask, so the advisors decide")
+    try:
+        reason = _loop(parts, noise)
+    except KeyboardInterrupt:
+        listen(Stopped(StopReason.INTERRUPTED))
+        raise
     listen(Stopped(reason))
     return reason
 
 
 def _loop(parts: Parts, noise: int) -> StopReason:
+    mend_log(parts)
     with checkpoints(parts.study.folder) as saver:
         graph = build_graph(parts.workflow, parts, saver)
-        while (reason := spent(parts.study, parts.budget)) is None:
+        while True:
             number = parts.study.next_number()
+            parts.turn_to(number)
             if number == 1:
                 measure_noise(parts, noise)
-            _one_trial(parts, graph, saver, number)
-    return reason
+            reason = stop_reason(parts.study, parts.trials, parts.budget)
+            if reason is not None:
+                return reason
+            try:
+                _one_trial(parts, graph, saver, number)
+            except SpaceExhausted:
+                return StopReason.EXHAUSTED
 
 
-def spent(study: Study, budget: Budget) -> StopReason | None:
-    """Which budget is used up, if any; a trial that a kill left running is always brought to its end."""
-    done = study.finished
-    if len(done) >= budget.trials:
-        return StopReason.TRIALS
-    if budget.hours is not None and study.seconds >= budget.hours * 3600:
-        return StopReason.HOURS
-    if budget.tokens is not None and sum(int(t.extra.get("tokens", 0)) for t in done) >= budget.tokens:
-        return StopReason.TOKENS
-    if budget.failures is not None and study.failures >= budget.failures:
-        return StopReason.FAILURES
-    return None
-
-
-def _one_trial(parts: Parts, graph: Any, saver: Any, number: int) -> None:
-    """Carry one trial through the graph; a half-run one is attempted again with the configuration it had."""
-    study = parts.study
-    parts.begin(number)
+def _one_trial(parts: Parts, graph: Any, saver: SqliteSaver, number: int) -> None:
+    """Carry one trial through the graph. Whatever stands in the study counts; a checkpoint only spares planning."""
+    study, workflow = parts.study, parts.workflow.name
     end_recorded(study.trial_folder(number))
     running = study.running(number)
-    attempt = 0 if running is None else running.attempt
-    state: State | None = {"number": number, "attempt": attempt, "decisions": 0}
-    if running is not None:
+    if running is None:
+        attempt = 0
+        state: State | None = State(number=number, attempt=0, workflow=workflow)
+    else:
+        attempt = running.attempt
         if read_outcome(study.trial_folder(number), attempt) is None:
             attempt = study.begin(number, Candidate(running.config, running.source)).attempt
-        choice = Choice(config=dict(running.config), source=running.source, reason=running.reason, probability=None)
-        state = {"number": number, "attempt": attempt, "decisions": 0, "choice": choice}
-    thread = f"{study.name}/{number}/{attempt}"
+        state = resumed(running, number, attempt, workflow)
+    thread = _thread(study, number, attempt)
     config = {"configurable": {"thread_id": thread}, "recursion_limit": RECURSION_LIMIT}
-    if running is None and graph.get_state(config).next:
+    standing = graph.get_state(config)
+    if running is None and standing.next and standing.values.get("workflow") == workflow:
         state = None  # a kill between two nodes: the checkpoint goes on
+    elif standing.values:
+        saver.delete_thread(thread)
     graph.invoke(state, config, durability="sync")
     for earlier in range(attempt + 1):
-        saver.delete_thread(f"{study.name}/{number}/{earlier}")
+        saver.delete_thread(_thread(study, number, earlier))
 
 
-def _as_repaired(study: Study, runner: Runner) -> Runner:
-    """The runner with the repairs of earlier trials, so that a resumed study does not crash and mend again."""
-    for trial in study.finished:
-        for renames in trial.extra.get("repairs", []):
-            if isinstance(runner, CommandRunner):
-                runner = runner.with_edit(renames)
-    return runner
+def _thread(study: Study, number: int, attempt: int) -> str:
+    return f"{study.name}/{number}/{attempt}"
+
+
+def _workflow(wanted: str | Workflow | None, has_model: bool) -> Workflow:
+    if isinstance(wanted, Workflow):
+        return wanted
+    try:
+        return workflow_named(wanted or (WITH_MODEL if has_model else WITHOUT))
+    except ValueError as error:
+        raise SpecError(str(error)) from error
+
+
+def _prompt_hashes() -> dict[str, str]:
+    """Twelve hexadecimal digits of each prompt file, by its name."""
+    folder = files("luthier.agents").joinpath("prompts")
+    texts = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.endswith(".md")}
+    return {name.removesuffix(".md"): sha256(text).hexdigest()[:12] for name, text in texts.items()}

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from ..trials.processes import end_recorded
-from ..trials.records import Candidate, State
+from ..trials.records import Candidate, State, Trial
+from .budgets import stop_reason
 from .events import NoiseMeasured, TrialStarted
 from .parts import Parts
 
 
 def measure_noise(parts: Parts, runs: int) -> None:
-    """Bring the extra runs of trial 0 up to `runs`; a script that proves deterministic needs no second one.
+    """Bring the extra runs of trial 0 up to `runs`: outside the budget of trials, inside the hours.
 
-    A run that fails ends the measurement: a default that does not always work has no noise floor.
+    A script that gives the same value on another seed is deterministic, and needs no second run. A run that fails
+    ends the measurement: a default that does not always work has no noise floor.
     """
-    study, default = parts.study, parts.study.default
-    if default is None or default.state is not State.COMPLETE or default.value is None:
+    default = parts.study.default
+    if default is None or default.state is not State.COMPLETE:
         return
-    while len(study.noise) < runs and study.noise[:1] != [default.value]:
-        seed = len(study.noise) + 1
-        folder = study.folder / "noise" / str(seed)
-        folder.mkdir(parents=True, exist_ok=True)
-        end_recorded(folder)
-        parts.tell(TrialStarted(None, Candidate(default.config, "noise", "trial 0 again, to know the noise")))
-        outcome = parts.runner.run(default.config, folder, seed=seed)
-        parts.tell(NoiseMeasured(outcome.value))
-        if outcome.value is None or outcome.state is not State.COMPLETE:
+    while _wanted(parts, default, runs):
+        if not _run_again(parts, default):
             parts.warn("noise", "trial 0 failed when it ran again, so the noise stays unknown")
             return
+
+
+def _wanted(parts: Parts, default: Trial, runs: int) -> bool:
+    noise = parts.study.noise
+    deterministic = noise[:1] == [default.value]
+    return len(noise) < runs and not deterministic and stop_reason(parts.study, parts.trials, parts.budget) is None
+
+
+def _run_again(parts: Parts, default: Trial) -> bool:
+    study = parts.study
+    seed = len(study.noise) + 1  # trials have seed 0
+    folder = study.folder / "noise" / str(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    end_recorded(folder)
+    parts.tell(TrialStarted(None, Candidate(default.config, "noise", "trial 0 again, to know the noise")))
+    outcome = parts.runner.run(default.config, folder, seed=seed)
+    works = outcome.state is State.COMPLETE and outcome.value is not None
+    parts.tell(NoiseMeasured(outcome.value if works else None))
+    if works and outcome.value is not None:
         study.add_noise(outcome.value, outcome.seconds)
+    return works

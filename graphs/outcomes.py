@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from ..trials.frozen import outcome_attributes, outcome_from
 from ..trials.records import Outcome
@@ -12,17 +11,22 @@ from ..trials.records import Outcome
 FILE = "outcome.json"
 
 
-def write_outcome(folder: Path, attempt: int, outcome: Outcome, notes: dict[str, Any]) -> None:
+def write_outcome(folder: Path, attempt: int, outcome: Outcome) -> None:
     """Write it whole or not at all."""
     partial = folder / f"{FILE}.part"
-    partial.write_text(json.dumps({"attempt": attempt, **outcome_attributes(outcome, notes)}))
+    partial.write_text(json.dumps({"attempt": attempt, **outcome_attributes(outcome, {})}))
     partial.replace(folder / FILE)
 
 
-def read_outcome(folder: Path, attempt: int) -> tuple[Outcome, dict[str, Any]] | None:
-    """The outcome of this attempt with its notes; None when there is none, or it is another attempt's."""
+def read_outcome(folder: Path, attempt: int) -> Outcome | None:
+    """The outcome of this attempt; None when there is none, or it is another attempt's."""
     path = folder / FILE
     if not path.exists():
         return None
     found = json.loads(path.read_text())
-    return (outcome_from(found), found["extra"]) if found["attempt"] == attempt else None
+    return outcome_from(found) if found["attempt"] == attempt else None
+
+
+def forget_outcome(folder: Path) -> None:
+    """Make room for the run after a repair."""
+    (folder / FILE).unlink(missing_ok=True)

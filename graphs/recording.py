@@ -1,58 +1,61 @@
-"""Taking an outcome into the study, and the executed workflow into the predictor's log."""
+"""The node that takes an outcome into the study, and the executed workflow into the predictor's log."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from ..predictor.workflow import record_of
+from ..predictor.records import WorkflowRecord, record_of
+from ..predictor.workflow import Node, workflow_named
 from ..trials.records import Trial
+from .accounts import improved, so_far
 from .events import TrialFinished
 from .outcomes import read_outcome
 from .parts import Parts
-from .state import State
+from .state import State, Update
 
-LOG = "workflows.jsonl"
+FACTS = ("best_before", "noise", "scale", "index", "budget_left", "choice_probability", "model_share", "model",
+         "tokens", "model_seconds", "decisions", "model_failures", "repairs")  # fmt: skip
 
 
-def record(parts: Parts, number: int, state: State) -> None:
-    """Finish trial `number` from its folder; a finished one stays as it is and is not logged again."""
-    study = parts.study
+def record_node(state: State, parts: Parts, node: Node) -> Update:
+    """Finish the trial with the outcome in its folder; a finished one stays as it is and is not logged again."""
+    study, number = parts.study, state["number"]
     running = study.running(number)
     if running is None:
-        return
-    kept = read_outcome(study.trial_folder(number), running.attempt)
-    assert kept is not None  # `run` leaves one, or raises
-    outcome, notes = kept
-    trial = study.finish(number, outcome, **notes, **_spent(parts))
-    _log(parts, trial, state)
+        return {}
+    outcome = read_outcome(study.trial_folder(number), state["attempt"])
+    assert outcome is not None  # `run` leaves one, or raises
+    extra = so_far(state)
+    trial = study.finish(number, outcome, **{**extra, "ran": [*extra["ran"], node.id]})
+    parts.log.append(_line(parts, trial))
     parts.tell(TrialFinished(trial))
+    return {}
 
 
-def _spent(parts: Parts) -> dict[str, Any]:
-    """Tokens and seconds of the model since the trial began."""
-    if parts.caller is None:
-        return {"tokens": 0, "model_seconds": 0.0}
-    tokens, seconds = parts.caller.tokens, parts.caller.seconds
-    spent = {"tokens": tokens - parts.tokens_before, "model_seconds": round(seconds - parts.seconds_before, 3)}
-    parts.tokens_before, parts.seconds_before = tokens, seconds
-    return spent
+def mend_log(parts: Parts) -> None:
+    """Log the trials that a kill finished but did not log."""
+    logged = {record.task_id for record in parts.log}
+    for trial in parts.trials:
+        if "ran" in trial.extra and _task_id(parts, trial) not in logged:
+            parts.log.append(_line(parts, trial))
 
 
-def _log(parts: Parts, trial: Trial, state: State) -> None:
+def _line(parts: Parts, trial: Trial) -> WorkflowRecord:
     study = parts.study
-    names = ("best_before", "noise", "scale", "index", "budget_left", "choice_probability", "model", "tokens")
-    facts = {name: trial.extra.get(name) for name in (*names, "model_seconds")}
-    line = record_of(
-        parts.workflow,
+    name = str(trial.extra["workflow"])
+    workflow = parts.workflow if name == parts.workflow.name else workflow_named(name)
+    return record_of(
+        workflow,
+        trial.extra["ran"],
         task=f"tune {study.metric} ({study.direction}) of {study.name}",
-        task_id=f"{study.name}/{trial.number}",
-        ran=[*state.get("ran", []), "record"],
+        task_id=_task_id(parts, trial),
+        label=improved(trial, study.direction.sign),
         value=trial.value,
         state=trial.state.value,
         source=trial.source,
+        attempt=trial.attempt,
         seconds=trial.seconds,
-        **facts,
+        **{fact: trial.extra.get(fact) for fact in FACTS},
     )
-    with (study.folder / LOG).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(line) + "\n")
+
+
+def _task_id(parts: Parts, trial: Trial) -> str:
+    return f"{parts.study.name}/{trial.number}"

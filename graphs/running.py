@@ -1,82 +1,111 @@
-"""Carrying a candidate to its outcome: begin, run, repair a crashed launch, keep the outcome."""
+"""The nodes that carry a choice to its outcome: run, and repair where the launch crashed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
-from ..agents.coder import Repair, repair
+from ..agents.coder import repair
 from ..models.errors import ModelError
+from ..predictor.workflow import Node
 from ..trials.command import CommandRunner
-from ..trials.errors import StudyError
-from ..trials.records import Candidate, Cause, Config, Outcome
-from ..trials.runner import OnReport
+from ..trials.errors import SpecError, StudyError
+from ..trials.records import Candidate, Cause, Outcome
+from ..trials.runner import OnReport, Runner
 from ..trials.space import Space
 from ..trials.stopping import Stopper
+from ..trials.study import Study
 from ..trials.worker import CallableRunner
+from .accounts import at_begin, so_far
 from .events import Reported, TrialStarted
-from .outcomes import read_outcome, write_outcome
+from .outcomes import forget_outcome, read_outcome, write_outcome
 from .parts import Parts
-from .state import State
+from .state import State, Update, say
 
 MAX_REPAIRS = 2  # a trial
 SETUP = (Cause.NO_METRIC, Cause.NOT_FOUND)  # of trial 0: the study file is wrong, not the configuration
 
 
-def run(parts: Parts, number: int, candidate: Candidate, state: State) -> None:
-    """Run a candidate as trial `number` and leave its outcome in the trial's folder, unless it is there already.
+def run_node(state: State, parts: Parts, node: Node) -> Update:
+    """Run the choice and leave its outcome in the trial's folder, unless it is there already.
 
     Raises:
         StudyError: when trial 0 shows that the study cannot work; the study then stays as it was.
         InputError, KeyboardInterrupt: from the runner; the trial stays unfinished.
     """
-    study, attempt = parts.study, state["attempt"]
-    folder = study.trial_folder(number)
+    number, study, choice = state["number"], parts.study, state["choice"]
+    candidate = Candidate(choice["config"], choice["source"], choice["reason"])
     if number and study.running(number) is None:
-        study.begin(number, candidate, **_before(parts, number, state))
-    if read_outcome(folder, attempt) is not None:
-        return
-    parts.tell(TrialStarted(number, candidate, attempt))
-    outcome = _with_repairs(parts, number, candidate.config)
-    if number == 0:
+        study.begin(number, candidate, **at_begin(parts, state))
+    outcome = _kept(parts, state) or _run(parts, state, candidate)
+    if number == 0 and study.running(0) is None:
         # Trial 0 begins only now: a study whose very first run cannot work must stay untouched.
-        _check_setup(outcome)
-        if study.running(0) is None:
-            study.begin(0, _as_used(parts, candidate), **_before(parts, 0, state))
+        study.begin(0, _as_used(parts, candidate), **at_begin(parts, state))
+    return {"verdict": "crashed" if _may_repair(parts, state, outcome) else "done"}
+
+
+def repair_node(state: State, parts: Parts, node: Node) -> Update:
+    """Rename what the script refused, for this and all later trials, and send the trial back to `run`."""
+    number, folder = state["number"], parts.study.trial_folder(state["number"])
+    outcome, runner = read_outcome(folder, state["attempt"]), parts.runner
+    assert outcome is not None  # `run` left it
+    assert outcome.failure is not None
+    assert isinstance(runner, CommandRunner)
+    try:
+        found = repair(runner.declared, outcome.failure.detail, parts.caller if node.prompt else None)
+        edited = None if found is None else runner.with_edit(found.renames)
+    except (ModelError, SpecError) as error:
+        parts.warn("coder", f"the coder could not repair the launch: {error}")
+        return {"verdict": "hopeless", "said": say("coder", f"failed: {error}")}
+    if found is None or edited is None:
+        return {"verdict": "hopeless"}
+    said = say("coder", f"repairs the launch: {found.reason}")
+    # Kept before the next run, so that a kill does not lose what was learnt.
+    parts.study.annotate(number, **so_far(state, repairs=[found.renames], said=said))
+    forget_outcome(folder)
+    parts.runner = edited
+    return {"verdict": "repaired", "repairs": [found.renames], "said": said}
+
+
+def repaired(study: Study, runner: Runner) -> Runner:
+    """The runner with the repairs of earlier trials, so that a resumed study does not crash and mend again."""
+    for trial in study.trials:
+        for renames in trial.extra.get("repairs", []):
+            if isinstance(runner, CommandRunner) and set(renames) <= set(runner.declared):
+                runner = runner.with_edit(renames)
+    return runner
+
+
+def _kept(parts: Parts, state: State) -> Outcome | None:
+    """The outcome that a kill left unrecorded. What an objective suggested is not in it, so trial 0 of an unknown
+    space runs again."""
+    if parts.study.space is None and parts.study.running(state["number"]) is None:
+        return None
+    return read_outcome(parts.study.trial_folder(state["number"]), state["attempt"])
+
+
+def _run(parts: Parts, state: State, candidate: Candidate) -> Outcome:
+    number, folder = state["number"], parts.study.trial_folder(state["number"])
+    if not state.get("repairs"):
+        parts.tell(TrialStarted(number, candidate, state["attempt"]))
+    outcome = parts.runner.run(candidate.config, folder, on_report=_listener(parts, number))
+    if number == 0 and outcome.failure is not None and outcome.failure.cause in SETUP:
+        raise StudyError(f"the first run did not work: {outcome.failure.detail}")
     _grow(parts, number)
-    write_outcome(folder, attempt, outcome, {"agents": parts.said, "repairs": parts.repairs})
-
-
-def _with_repairs(parts: Parts, number: int, config: Config) -> Outcome:
-    outcome = parts.runner.run(config, parts.study.trial_folder(number), on_report=_listener(parts, number))
-    for _ in range(MAX_REPAIRS):
-        found = _repair(parts, number, outcome)
-        if found is None:
-            return outcome
-        assert isinstance(parts.runner, CommandRunner)  # nothing else can be repaired
-        parts.runner = parts.runner.with_edit(found.renames)
-        parts.repairs.append(found.renames)
-        parts.say(number, "coder", f"repairs the launch: {found.reason}")
-        outcome = parts.runner.run(config, parts.study.trial_folder(number), on_report=_listener(parts, number))
+    write_outcome(folder, state["attempt"], outcome)
     return outcome
 
 
-def _repair(parts: Parts, number: int, outcome: Outcome) -> Repair | None:
-    failure = outcome.failure
-    if failure is None or failure.cause is not Cause.CRASH or not isinstance(parts.runner, CommandRunner):
-        return None
-    if outcome.trajectory.steps or not parts.runner.declared:
-        return None  # it got as far as reporting: no launch failure
-    try:
-        return repair(parts.runner.declared, failure.detail, parts.caller)
-    except ModelError as error:
-        parts.say(number, "coder", f"failed: {error}")
-        return None
+def _may_repair(parts: Parts, state: State, outcome: Outcome) -> bool:
+    """Whether it crashed before its first report, under a command whose names could be wrong."""
+    crashed = outcome.failure is not None and outcome.failure.cause is Cause.CRASH and not outcome.trajectory.steps
+    if not crashed or not isinstance(parts.runner, CommandRunner):
+        return False
+    return bool(parts.runner.declared) and len(state.get("repairs", [])) < MAX_REPAIRS
 
 
 def _listener(parts: Parts, number: int) -> OnReport:
     study = parts.study
-    stopper = Stopper(study.direction, study.metric, study.finished) if parts.stop_early and number else None
+    stopper = Stopper(study.direction, study.metric, parts.trials) if parts.stop_early and number else None
 
     def heard(step: int, metrics: Mapping[str, float]) -> bool:
         parts.tell(Reported(number, step, metrics))
@@ -84,11 +113,6 @@ def _listener(parts: Parts, number: int) -> OnReport:
         return stopper is not None and value is not None and stopper.should_stop(step, value)
 
     return heard
-
-
-def _check_setup(outcome: Outcome) -> None:
-    if outcome.failure is not None and outcome.failure.cause in SETUP:
-        raise StudyError(f"the first run did not work: {outcome.failure.detail}")
 
 
 def _as_used(parts: Parts, candidate: Candidate) -> Candidate:
@@ -102,29 +126,13 @@ def _as_used(parts: Parts, candidate: Candidate) -> Candidate:
 
 
 def _grow(parts: Parts, number: int) -> None:
-    """Take up what an objective suggested beyond the space so far."""
-    runner, space = parts.runner, parts.study.space
-    if not isinstance(runner, CallableRunner) or space is None:
+    """Take up what an objective suggested beyond the space so far, and what it really used."""
+    runner, study = parts.runner, parts.study
+    running = study.running(number)
+    if not isinstance(runner, CallableRunner) or study.space is None or running is None:
         return
-    fresh = {name: p for name, p in runner.suggested.items() if name not in space.parameters}
-    if fresh:
-        parts.study.grow(Space({**space.parameters, **fresh}, space.constraints))
-    if runner.used:
-        parts.study.annotate(number, config=runner.used)
-
-
-def _before(parts: Parts, number: int, state: State) -> dict[str, Any]:
-    """What gain is derived from later: the raw facts at the moment of the decision (design, section 4)."""
-    study = parts.study
-    values = [t.value for t in study.finished if t.value is not None]
-    choice = state.get("choice")
-    return {
-        "best_before": study.direction.best(values) if values else None,
-        "scale": max(values) - min(values) if values else None,
-        "noise": parts.context(number).noise.deviation if values else None,
-        "index": number,
-        "budget_left": parts.budget.trials - number,
-        "choice_probability": None if choice is None else choice["probability"],
-        "workflow": parts.workflow.name,
-        "model": "none" if parts.caller is None else parts.caller.name,
-    }
+    new = {name: p for name, p in runner.suggested.items() if name not in study.space.parameters}
+    if new and runner.space is None:
+        study.grow(Space({**study.space.parameters, **new}, study.space.constraints))
+    if runner.used and dict(runner.used) != dict(running.config):
+        study.annotate(number, config=runner.used)

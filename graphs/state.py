@@ -1,4 +1,7 @@
-"""The state of the tuning graph: ids and plain values, so that a checkpoint is small and safe to read."""
+"""The state of the tuning graph: ids, counts and short plain values, so that a checkpoint is small and safe to read.
+
+Contexts, candidates and outcomes are not in it: they follow from the study and the trial's folder.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,14 @@ class Choice(TypedDict):
     config: dict[str, Any]
     source: str
     reason: str
-    probability: float | None
+    share: float | None  # the probability that the model gave it; None where no model chose
+
+
+class Saying(TypedDict):
+    """A line of an agent, kept with the trial."""
+
+    role: str
+    text: str
 
 
 class State(TypedDict, total=False):
@@ -20,11 +30,26 @@ class State(TypedDict, total=False):
 
     number: int
     attempt: int
-    choice: Choice | None
-    plans: Annotated[list[Choice], operator.add]  # of the planners, in order
+    workflow: str
+    choice: Choice
+    plans: Annotated[list[Choice], operator.add]  # of a debate's planners, in order
     untried: list[int]  # candidates that the planner ranked and the critic has not refused, likeliest first
+    feedback: str  # why the critic refused the last plan
     revisions: int
-    decisions: int  # of the model, so far
-    feedback: str
-    verdict: str  # "accept" or "revise"
+    decisions: Annotated[int, operator.add]  # of the model
+    failures: Annotated[list[str], operator.add]  # of the model: after one it is asked no more in this trial
+    repairs: Annotated[list[dict[str, str]], operator.add]  # renamed options of the launch
+    verdict: str  # which conditional edge is taken next
+    # What a trial costs and who said what, kept when it is recorded:
     ran: Annotated[list[str], operator.add]  # ids of nodes
+    said: Annotated[list[Saying], operator.add]
+    tokens: Annotated[int, operator.add]
+    model_seconds: Annotated[float, operator.add]
+
+
+Update = dict[str, Any]  # of a state; values with a reducer are added
+
+
+def say(role: str, text: str) -> list[Saying]:
+    """The update of `said` for one line."""
+    return [Saying(role=role, text=text)]

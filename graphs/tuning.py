@@ -2,70 +2,75 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
-
-# Checkpoints hold plain values only; anything else in one is an attack or a fault.
-os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 
 from ..predictor.workflow import Node, Workflow
-from .nodes import STEPS, Step
+from .deciding import advise_node, criticise_node, decide_node, plan_node, summarize_node, take_node
 from .parts import Parts
-from .state import State
+from .recording import record_node
+from .running import repair_node, run_node
+from .state import State, Update
 
-CHECKPOINTS = "graph.db"
-RECURSION_LIMIT = 50  # steps of one trial: the longest workflow with every revision takes 12
+RECURSION_LIMIT = 50  # steps of one trial: the longest workflow with every revision and repair takes 17
+RUN = "run"  # operator of the node at which a trial goes on that was begun before
+
+Step = Callable[[State, Parts, Node], Update]
+STEPS: Mapping[str, Step] = {
+    "summarize": summarize_node,
+    "advise": advise_node,
+    "plan": plan_node,
+    "criticise": criticise_node,
+    "decide": decide_node,
+    "take": take_node,
+    "run": run_node,
+    "repair": repair_node,
+    "record": record_node,
+}
 
 
-def build_graph(workflow: Workflow, parts: Parts, saver: SqliteSaver) -> Any:
-    """The workflow as a runnable graph. A state that brings its choice along starts at `run`: it was begun before."""
+def build_graph(workflow: Workflow, parts: Parts, saver: SqliteSaver | None = None) -> Any:
+    """The workflow as a LangGraph graph. A state that brings its choice along starts at `run`.
+
+    Raises:
+        KeyError: when a node's operator is not in `STEPS`.
+        ValueError: when no node runs the trial.
+    """
     graph = StateGraph(State)
     for node in workflow.nodes:
         graph.add_node(node.id, _bound(STEPS[node.operator], parts, node))
+        _leave(graph, workflow, node)
     first = workflow.nodes[0].id
-    graph.add_conditional_edges(START, lambda state: "run" if state.get("choice") else first, [first, "run"])
-    for node in workflow.nodes:
-        out = [edge for edge in workflow.edges if edge.source == node.id]
-        decisions: dict[Hashable, str] = {edge.when: edge.target for edge in out if edge.when is not None}
-        if decisions:
-            graph.add_conditional_edges(node.id, lambda state: state["verdict"], decisions)
-        for edge in out:
-            if edge.when is None:
-                graph.add_edge(node.id, edge.target)
-        if not out:
-            graph.add_edge(node.id, END)
+    run = next((node.id for node in workflow.nodes if node.operator == RUN), None)
+    if run is None:
+        raise ValueError(f"workflow {workflow.name!r} must have a node whose operator is {RUN!r}")
+    graph.add_conditional_edges(START, lambda state: run if "choice" in state else first, [first, run])
     return graph.compile(checkpointer=saver)
 
 
+def _leave(graph: StateGraph[State], workflow: Workflow, node: Node) -> None:
+    ways: dict[Hashable, str] = {edge.when: edge.target for edge in workflow.ways(node.id)}
+    if not ways:
+        graph.add_edge(node.id, END)
+    elif None in ways:
+        graph.add_edge(node.id, ways[None])
+    else:
+        graph.add_conditional_edges(node.id, lambda state: state["verdict"], ways)
+
+
 def _bound(step: Step, parts: Parts, node: Node) -> Any:
-    def run(state: State) -> dict[str, Any]:
-        return {**step(state, parts, node), "ran": [node.id]}
+    """A node as LangGraph calls it: what it says is passed on, what it costs is counted."""
+
+    def run(state: State) -> Update:
+        caller = parts.caller
+        tokens, seconds = (caller.tokens, caller.seconds) if caller else (0, 0.0)
+        update = step(state, parts, node)
+        for line in update.get("said", []):
+            parts.hear(state["number"], line["role"], line["text"])
+        cost = {"tokens": caller.tokens - tokens, "model_seconds": caller.seconds - seconds} if caller else {}
+        return {**update, **cost, "ran": [node.id]}
 
     return run
-
-
-@contextmanager
-def checkpoints(folder: Path) -> Iterator[SqliteSaver]:
-    """The checkpoints of a study folder. They only say where a trial stands: lost or broken, they start anew."""
-    path = folder / CHECKPOINTS
-    connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-    try:
-        saver = SqliteSaver(connection)
-        saver.setup()
-    except sqlite3.DatabaseError:
-        connection.close()
-        path.unlink()
-        connection = sqlite3.connect(path, check_same_thread=False, timeout=30)
-        saver = SqliteSaver(connection)
-        saver.setup()
-    try:
-        yield saver
-    finally:
-        connection.close()

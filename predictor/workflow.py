@@ -2,50 +2,60 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal, Self
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     import networkx as nx
 
 Agent = Literal["summarizer", "advisors", "planner", "critic", "coder", "runner", "study"]
+Kind = Literal["data", "control"]
 
 
-class Node(BaseModel):
-    """One step. Its `operator` names what is done; equal agents may stand in a workflow twice, with other prompts."""
-
+class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-    id: str
+
+
+class Node(_Frozen):
+    """One step. `operator` names what is done; one agent may stand in a workflow twice, with other views."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     agent: Agent
     operator: str
-    prompt: str = ""  # the prompt file's name; empty where no model is asked
-    view: str = ""  # what this node's prompt stresses, such as "explore"
+    prompt: str = ""  # name of the prompt file; empty where no model is asked
+    view: str = ""  # what the prompt stresses: "explore", "exploit" or nothing
+    model: str = ""  # filled in when the workflow is bound to a model
+    prompt_hash: str = ""  # of the prompt file, filled in at the same time
 
 
-class Edge(BaseModel):
-    """What flows from one step to the next. A control edge with `when` is taken only on that decision."""
+class Edge(_Frozen):
+    """What leads from one step to the next.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A control edge says what runs next, one with `when` only on that decision; a data edge says whose result is read.
+    """
+
     source: str
     target: str
-    kind: Literal["data", "control"] = "control"
+    kind: Kind = "control"
     when: str | None = None
 
 
-class Workflow(BaseModel):
-    """A directed graph of steps, from a context to the next trial.
+class Workflow(_Frozen):
+    """A directed graph of steps from a study's trials to the next one. It begins at its first node.
 
     Raises:
-        ValueError: on equal ids, an edge to a missing node, or a node that the first one does not lead to.
+        ValueError: on equal ids, an edge to a missing node, a node that nothing leads to, or a node whose control
+            edges are partly conditional.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]
+    decisions: int = 2  # by a model, a trial; a decision with all its rotations counts once
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -61,16 +71,23 @@ class Workflow(BaseModel):
         lost = set(ids) - self._reached(ids[0])
         if lost:
             raise ValueError(f"workflow {self.name!r} never reaches {sorted(lost)} from {ids[0]!r}")
+        for node in self.nodes:
+            self._check_ways(node.id)
         return self
 
     def _reached(self, start: str) -> set[str]:
         found, border = {start}, [start]
         while border:
             here = border.pop()
-            fresh = {edge.target for edge in self.edges if edge.source == here} - found
+            fresh = {edge.target for edge in self.ways(here)} - found
             found |= fresh
             border += sorted(fresh)
         return found
+
+    def _check_ways(self, name: str) -> None:
+        ways = [edge.when for edge in self.ways(name)]
+        if len(ways) > 1 and (None in ways or len(set(ways)) < len(ways)):
+            raise ValueError(f"{name!r} must leave by one edge, or by edges with different `when`, but has {ways}")
 
     @property
     def uses_model(self) -> bool:
@@ -81,8 +98,22 @@ class Workflow(BaseModel):
         """The node of this id. Raises KeyError when there is none."""
         return {node.id: node for node in self.nodes}[name]
 
+    def ways(self, name: str) -> list[Edge]:
+        """The control edges that leave a node."""
+        return [edge for edge in self.edges if edge.source == name and edge.kind == "control"]
+
+    def bound(self, model: str, prompt_hashes: Mapping[str, str]) -> Workflow:
+        """The same workflow, with the model's name and the prompts' hashes in the nodes that ask one."""
+        nodes = [
+            node.model_copy(update={"model": model, "prompt_hash": prompt_hashes.get(node.prompt, "")})
+            if node.prompt
+            else node
+            for node in self.nodes
+        ]
+        return self.model_copy(update={"nodes": tuple(nodes)})
+
     def to_networkx(self) -> nx.MultiDiGraph[str]:
-        """The graph with the nodes' and edges' fields as attributes."""
+        """The graph, with the fields of nodes and edges as attributes."""
         import networkx as nx
 
         graph: nx.MultiDiGraph[str] = nx.MultiDiGraph(name=self.name)
@@ -91,22 +122,21 @@ class Workflow(BaseModel):
         return graph
 
     def mermaid(self) -> str:
-        """The graph in Mermaid's language; dashed where a decision takes the edge."""
+        """The control flow in Mermaid's language; dashed where a decision takes the edge."""
         lines = ["flowchart LR"]
         lines += [f'    {node.id}["{node.id}{_asks(node)}"]' for node in self.nodes]
-        for edge in self.edges:
+        for edge in (e for e in self.edges if e.kind == "control"):
             arrow = f"-. {edge.when} .->" if edge.when else "-->"
             lines.append(f"    {edge.source} {arrow} {edge.target}")
         return "\n".join(lines)
 
     def text(self) -> str:
-        """The graph as lines for a terminal, one a node."""
-        width = max(len(node.id) for node in self.nodes)
+        """The control flow as lines for a terminal, one a node."""
+        width = max(len(node.id + _asks(node)) for node in self.nodes)
         lines = [f"workflow {self.name}"]
         for node in self.nodes:
-            out = [e for e in self.edges if e.source == node.id]
-            targets = ", ".join(f"{e.target} (when {e.when})" if e.when else e.target for e in out)
-            lines.append(f"  {node.id:<{width}}{_asks(node):<9} -> {targets or 'end'}")
+            ways = [f"{e.target} (when {e.when})" if e.when else e.target for e in self.ways(node.id)]
+            lines.append(f"  {node.id + _asks(node):<{width}} -> {', '.join(ways) or 'end'}")
         return "\n".join(lines)
 
 
@@ -114,84 +144,92 @@ def _asks(node: Node) -> str:
     return " (model)" if node.prompt else ""
 
 
-def _chain(*ids: str) -> tuple[Edge, ...]:
-    return tuple(Edge(source=a, target=b) for a, b in itertools.pairwise(ids))
-
-
-SUMMARIZE = Node(id="summarize", agent="summarizer", operator="summarize")
-ADVISE = Node(id="advise", agent="advisors", operator="advise")
-TAKE = Node(id="take", agent="advisors", operator="take_best")
-PLAN = Node(id="plan", agent="planner", operator="plan", prompt="planner")
-EXPLORE = Node(id="explore", agent="planner", operator="plan", prompt="planner", view="explore")
-EXPLOIT = Node(id="exploit", agent="planner", operator="plan", prompt="planner", view="exploit")
-CRITICISE = Node(id="criticise", agent="critic", operator="criticise", prompt="critic")
-DECIDE = Node(id="decide", agent="critic", operator="decide", prompt="critic")
-RUN = Node(id="run", agent="runner", operator="run")
-RECORD = Node(id="record", agent="study", operator="record")
-
-WORKFLOWS: Mapping[str, Workflow] = {
-    workflow.name: workflow
-    for workflow in (
-        Workflow(
-            name="advisors",
-            nodes=(SUMMARIZE, ADVISE, TAKE, RUN, RECORD),
-            edges=_chain("summarize", "advise", "take", "run", "record"),
-        ),
-        Workflow(
-            name="planner",
-            nodes=(SUMMARIZE, ADVISE, PLAN, RUN, RECORD),
-            edges=_chain("summarize", "advise", "plan", "run", "record"),
-        ),
-        Workflow(
-            name="planner-critic",
-            nodes=(SUMMARIZE, ADVISE, PLAN, CRITICISE, RUN, RECORD),
-            edges=(
-                *_chain("summarize", "advise", "plan", "criticise"),
-                Edge(source="criticise", target="plan", when="revise"),
-                Edge(source="criticise", target="run", when="accept"),
-                Edge(source="run", target="record"),
-            ),
-        ),
-        Workflow(
-            name="debate",
-            nodes=(SUMMARIZE, ADVISE, EXPLORE, EXPLOIT, DECIDE, RUN, RECORD),
-            edges=_chain("summarize", "advise", "explore", "exploit", "decide", "run", "record"),
-        ),
-    )
-}
-
-
 def workflow_named(name: str) -> Workflow:
     """A built-in workflow.
 
     Raises:
-        ValueError: naming the known ones and the nearest.
+        ValueError: naming the nearest one, or all.
     """
     if name in WORKFLOWS:
         return WORKFLOWS[name]
-    from difflib import get_close_matches
-
     near = get_close_matches(name, list(WORKFLOWS), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(WORKFLOWS)}"
-    raise ValueError(f"a workflow must be one of the built-in ones, but got {name!r}; {hint}")
+    raise ValueError(f"a workflow must be a built-in one, but got {name!r}; {hint}")
 
 
-def record_of(workflow: Workflow, *, task: str, task_id: str, ran: list[str], **ours: Any) -> dict[str, Any]:
-    """One executed workflow as a line of FLORA-Bench's schema, with our own keys beside (2503.11301, section 3).
+_SUMMARIZE = Node(id="summarize", agent="summarizer", operator="summarize")
+_ADVISE = Node(id="advise", agent="advisors", operator="advise")
+_PLAN = Node(id="plan", agent="planner", operator="plan", prompt="planner")
+_EXPLORE = Node(id="explore", agent="planner", operator="plan", prompt="planner", view="explore")
+_EXPLOIT = Node(id="exploit", agent="planner", operator="plan", prompt="planner", view="exploit")
+_CRITICISE = Node(id="criticise", agent="critic", operator="criticise", prompt="critic")
+_DECIDE = Node(id="decide", agent="critic", operator="decide", prompt="critic")
+_TAKE = Node(id="take", agent="advisors", operator="take")
+_RUN = Node(id="run", agent="runner", operator="run")
+_REPAIR = Node(id="repair", agent="coder", operator="repair", prompt="coder")
+_REPAIR_BY_RULES = Node(id="repair", agent="coder", operator="repair")
+_RECORD = Node(id="record", agent="study", operator="record")
 
-    Args:
-        ran: the ids of the nodes that really ran, in order, repeats included.
-        ours: further JSON-able values, such as the value, the best before it, tokens and seconds. FLORA's `label`
-            is left out: what counts as success is derived later.
-    """
-    index = {node.id: i for i, node in enumerate(workflow.nodes)}
-    edges = [[index[e.source], index[e.target]] for e in workflow.edges]
-    return {
-        "workflow_id": workflow.name,
-        "task_id": task_id,
-        "task": task,
-        "nodes": {str(i): f"{n.agent}: {n.operator} {n.view}".strip() for i, n in enumerate(workflow.nodes)},
-        "edge_index": [[a for a, _ in edges], [b for _, b in edges]],
-        "ran": ran,
-        **ours,
-    }
+
+def _flow(*steps: tuple[str, ...]) -> list[Edge]:
+    """Control edges: `(source, target)`, or `(source, when, target)`."""
+    return [Edge(source=step[0], target=step[-1], when=step[1] if len(step) == 3 else None) for step in steps]
+
+
+def _data(source: str, *targets: str) -> list[Edge]:
+    return [Edge(source=source, target=target, kind="data") for target in targets]
+
+
+def _workflow(name: str, middle: tuple[Node, ...], edges: list[Edge], *, decisions: int = 2) -> Workflow:
+    """What all have in common stands around the middle: context and candidates before, run and record after."""
+    asked = [node.id for node in middle if node.prompt]
+    planners = [node.id for node in middle if node.agent == "planner"]
+    repair = _REPAIR if asked else _REPAIR_BY_RULES
+    end = _flow(
+        ("take", "run"),
+        ("run", "done", "record"),
+        ("run", "crashed", "repair"),
+        ("repair", "repaired", "run"),
+        ("repair", "hopeless", "record"),
+    )
+    begin = _flow(("summarize", "advise"), ("advise", (middle or (_TAKE,))[0].id))
+    return Workflow(
+        name=name,
+        nodes=(_SUMMARIZE, _ADVISE, *middle, _TAKE, _RUN, repair, _RECORD),
+        edges=(*begin, *edges, *end, *_data("summarize", *asked), *_data("advise", *planners, "take")),
+        decisions=decisions,
+    )
+
+
+_BUILT_IN = (
+    _workflow("advisors", (), []),
+    _workflow("planner", (_PLAN,), _flow(("plan", "planned", "run"), ("plan", "advisors", "take"))),
+    _workflow(
+        "planner-critic",
+        (_PLAN, _CRITICISE),
+        _flow(
+            ("plan", "planned", "criticise"),
+            ("plan", "advisors", "take"),
+            ("criticise", "accept", "run"),
+            ("criticise", "revise", "plan"),
+            ("criticise", "advisors", "take"),
+        ),
+    ),
+    _workflow(
+        "debate",
+        (_EXPLORE, _EXPLOIT, _DECIDE),
+        [
+            *_flow(
+                ("explore", "planned", "exploit"),
+                ("explore", "advisors", "take"),
+                ("exploit", "planned", "decide"),
+                ("exploit", "advisors", "take"),
+                ("decide", "accept", "run"),
+                ("decide", "advisors", "take"),
+            ),
+            *_data("explore", "decide"),
+        ],
+        decisions=4,  # each side one, and the critic one on each plan
+    ),
+)
+WORKFLOWS: Mapping[str, Workflow] = MappingProxyType({workflow.name: workflow for workflow in _BUILT_IN})

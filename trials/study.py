@@ -184,7 +184,12 @@ class Study:
     @property
     def seconds(self) -> float:
         """Wall time of all finished trials and of the extra runs of trial 0."""
-        return sum(trial.seconds for trial in self.finished) + sum(seconds for _, seconds in self._noise())
+        return sum(trial.seconds for trial in self.finished) + self.noise_seconds
+
+    @property
+    def noise_seconds(self) -> float:
+        """Wall time of the extra runs of trial 0."""
+        return sum(seconds for _, seconds in self._noise())
 
     @property
     def failures(self) -> int:

@@ -1,0 +1,60 @@
+"""What a study has spent, what is left, and whether it is time to stop. Pure: trials in, numbers out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..trials.records import State, Trial
+from ..trials.spec import Budget
+from ..trials.study import Study
+from .events import StopReason
+
+SECONDS_AN_HOUR = 3600.0
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Over all runs of a study. `seconds` are wall time of trials, of extra runs of trial 0, and of the model."""
+
+    trials: int
+    seconds: float
+    tokens: int
+    failures: int
+
+
+def spent(study: Study, trials: Sequence[Trial]) -> Spent:
+    """What the finished trials of a study have cost."""
+    return Spent(
+        trials=len(trials),
+        seconds=study.noise_seconds + sum(t.seconds + float(t.extra.get("model_seconds") or 0.0) for t in trials),
+        tokens=sum(int(t.extra.get("tokens") or 0) for t in trials),
+        failures=sum(t.state is State.FAILED for t in trials),
+    )
+
+
+def stop_reason(study: Study, trials: Sequence[Trial], budget: Budget) -> StopReason | None:
+    """Which budget is used up; None while there is something left of each."""
+    used = spent(study, trials)
+    if used.trials >= budget.trials:
+        return StopReason.TRIALS
+    if budget.hours is not None and used.seconds >= budget.hours * SECONDS_AN_HOUR:
+        return StopReason.HOURS
+    if budget.tokens is not None and used.tokens >= budget.tokens:
+        return StopReason.TOKENS
+    if budget.failures is not None and used.failures >= budget.failures:
+        return StopReason.FAILURES
+    return None
+
+
+def left(study: Study, trials: Sequence[Trial], budget: Budget) -> dict[str, float]:
+    """What is left of each budget that was set, by its name; hours as a fraction."""
+    used = spent(study, trials)
+    found: dict[str, float] = {"trials": budget.trials - used.trials}
+    if budget.hours is not None:
+        found["hours"] = round(budget.hours - used.seconds / SECONDS_AN_HOUR, 4)
+    if budget.tokens is not None:
+        found["tokens"] = budget.tokens - used.tokens
+    if budget.failures is not None:
+        found["failures"] = budget.failures - used.failures
+    return found

@@ -1,0 +1,85 @@
+"""Asking the advisors: what may run next, without a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from ..agents.critic import check_rules
+from ..trials.advisor import Advisor, seed_for
+from ..trials.advisors import DefaultAdvisor
+from ..trials.records import Candidate, Trial
+from ..trials.space import Space
+from ..trials.study import Study
+
+EACH = {"local": 2}  # candidates of an advisor when a model chooses among them; one of every other
+DRAWS = 200  # random configurations in a row that were all tried before: the space counts as used up
+
+
+class SpaceExhausted(Exception):
+    """Every configuration has been tried; the loop ends with `StopReason.EXHAUSTED`."""
+
+
+def candidates_for(
+    study: Study,
+    trials: Sequence[Trial],
+    number: int,
+    advisors: Sequence[Advisor],
+    *,
+    several: bool,
+    warn: Callable[[str, str], None],
+) -> list[Candidate]:
+    """New candidates that no rule refuses, the better advisor first; never empty. Trial 0 has the default alone.
+
+    Args:
+        trials: the finished ones.
+        several: ask every advisor, for a model to choose; else only until the first has something to say.
+        warn: called with a kind and a text when an advisor fails.
+
+    Raises:
+        SpaceExhausted: when every configuration has been tried.
+    """
+    space = study.space
+    if space is None:
+        return [Candidate({}, "default", "what the objective suggests by itself: the midpoint of each range")]
+    found: list[Candidate] = []
+    for advisor in [DefaultAdvisor(), *advisors] if number == 0 else advisors:
+        wanted = EACH.get(advisor.name, 1) if several else 1
+        seed = seed_for(study.seed, number, advisor.name)
+        try:
+            made = advisor.advise(space, trials, study.direction, seed=seed, n=wanted)
+        except Exception as error:  # anybody's advisor may fail in any way, and the night must not stop for it
+            warn(f"advisor {advisor.name}", f"advisor {advisor.name} failed ({_short(error)}); the others go on")
+            continue
+        found += fresh(made, found, space, trials)
+        if found and (number == 0 or not several):
+            break
+    return found or [_drawn(space, trials, seed_for(study.seed, number, "random"))]
+
+
+def fresh(
+    made: Sequence[Candidate], found: Sequence[Candidate], space: Space, trials: Sequence[Trial]
+) -> list[Candidate]:
+    """Those of `made` that are new against `found` and the trials, and that no rule of the critic refuses."""
+    keys = {space.key(candidate.config) for candidate in found}
+    kept = []
+    for candidate in made:
+        if check_rules(candidate.config, space, trials) is None and space.key(candidate.config) not in keys:
+            keys.add(space.key(candidate.config))
+            kept.append(candidate)
+    return kept
+
+
+def _drawn(space: Space, trials: Sequence[Trial], seed: int) -> Candidate:
+    rng = np.random.default_rng(seed)
+    seen = {space.key(trial.config) for trial in trials}
+    for _ in range(DRAWS):
+        config = space.sample(rng)
+        if space.key(config) not in seen:
+            return Candidate(config, "random", "no advisor had anything new, so a random configuration")
+    raise SpaceExhausted
+
+
+def _short(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"[:200]
