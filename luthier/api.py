@@ -13,7 +13,7 @@ from .trials.errors import SpecError
 from .trials.records import Direction
 from .trials.runner import Limits, Runner
 from .trials.space import Parameter, Space
-from .trials.spec import Budget, MetricSpec, StudySpec, space_from_dict, space_to_dict
+from .trials.spec import Budget, StudySpec, space_from_dict, space_to_dict, spec_from_dict, validated
 from .trials.study import Study
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def tune(
         InputError: the space, the command or the folder cannot be used; the message says what to do.
         ModelSpecError: the model string is not understood.
     """
-    budget = Budget(trials=trials, hours=hours)
+    budget = validated(Budget, {"trials": trials, "hours": hours})
     place = Path(folder) if folder is not None else HOME / name
     limits = Limits(seconds=timeout, memory_gib=memory)
     known = _as_space(space, constraints)
@@ -185,14 +185,16 @@ def _runner_for(
         raise SpecError("a command needs a space, but got none; pass `space={...}` with a range for each placeholder")
     import shlex
 
-    spec = StudySpec(
-        name=name,
-        run=run if isinstance(run, str) else shlex.join(run),
-        metric=MetricSpec(name=metric, direction=direction),
-        space=space_to_dict(space),
-        constraints=list(space.constraints),
-        timeout=limits.seconds,
-        memory=limits.memory_gib,
-        patterns=patterns,
+    spec = spec_from_dict(
+        {
+            "name": name,
+            "run": run if isinstance(run, str) else shlex.join(run),
+            "metric": {"name": metric, "direction": direction},
+            "space": space_to_dict(space),
+            "constraints": list(space.constraints),
+            "timeout": limits.seconds,
+            "memory": limits.memory_gib,
+            "patterns": patterns,
+        }
     )
     return runner_of(spec, Path.cwd()), json.loads(spec.model_dump_json())

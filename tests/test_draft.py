@@ -77,7 +77,8 @@ def test_argparse(tmp_path: Path) -> None:
     assert made.spec.name == "digits"
     assert made.spec.run == (
         "python train.py --lr {lr} --batch-size {batch_size} --dropout {dropout} --optimizer {optimizer} "
-        "--momentum {momentum} --norm {norm} {amp:--amp} {bias:--bias|--no-bias} {no_skip:--no-skip} --lambda {lambda_}"
+        "--momentum {momentum} --norm {norm} {amp:--amp} {bias:--bias|--no-bias} {no_skip:--no-skip} "
+        "--lambda {lambda_} --seed {seed}"
     )
     assert space["lr"] == Float(1e-5, 0.1, log=True, default=1e-3, description="learning rate")
     assert space["batch_size"] == Int(16, 256, log=True, default=64)
@@ -126,7 +127,7 @@ parser.add_argument('--save-model', action='store_true')
 """,
         "main.py",
     )
-    assert made.spec.run == "python main.py --batch-size {batch_size} --lr {lr} --gamma {gamma}"
+    assert made.spec.run == "python main.py --batch-size {batch_size} --lr {lr} --gamma {gamma} --seed {seed}"
     assert made.spec.to_space()["lr"] == Float(0.01, 10.0, log=True, default=1.0)
     assert made.spec.metric.name == "accuracy"
     assert "only test metrics" in "\n".join(made.doubts)
@@ -236,7 +237,7 @@ print(LR, BATCH_SIZE, OPTIMIZER, EPOCHS, sys.argv[1:])
 def test_plain_constants_run_unmodified(tmp_path: Path) -> None:
     made = drafted(tmp_path, CONSTANTS)
     assert made.spec.run == (
-        "python -m luthier.trials.constants train.py LR={lr} BATCH_SIZE={batch_size} OPTIMIZER={optimizer}"
+        "python -m luthier.trials.constants train.py LR={lr} BATCH_SIZE={batch_size} OPTIMIZER={optimizer} SEED={seed}"
     )
     assert made.spec.to_space()["batch_size"] == Int(16, 256, log=True, default=64)
     words = ["-m", "luthier.trials.constants", "train.py", "LR=0.5", "BATCH_SIZE=32", "OPTIMIZER=sgd", "--", "--x"]
@@ -350,6 +351,14 @@ def test_nothing_to_draft(tmp_path: Path, source: str, message: str) -> None:
     (tmp_path / "train.py").write_text(source)
     with pytest.raises(SpecError, match=message):
         draft(tmp_path / "train.py")
+
+
+@pytest.mark.parametrize("name", ["digits", "boosting"])
+def test_the_examples_tune_the_defaults_that_their_scripts_have(name: str) -> None:
+    folder = Path(__file__).parents[1] / "examples" / name
+    studied, read = load_spec(folder / "study.yaml").to_space(), draft(folder / "train.py").spec.to_space()
+    assert studied.complete_default() == read.complete_default()
+    assert studied.default_is_complete
 
 
 def test_no_script(tmp_path: Path) -> None:

@@ -77,6 +77,9 @@ def _choose(reading: Reading, tree: ast.Module, doubts: list[str]) -> tuple[list
     ranges: dict[str, Parameter] = {}
     left: dict[str, list[str]] = {"setting": [], "cost": [], "plain": []}
     for option in (_with_compared(option, tree) for option in reading.options):
+        if re.search(r"(^|_)(seed|random_state)_?$", option.name.lower()) and option.kind == "int":
+            kept.append(_seeded(option, doubts))
+            continue
         why = _why_left(option, reading.style)
         parameter, doubt = (None, "") if why else suggest(option)
         if why and not option.required:
@@ -111,6 +114,11 @@ def _say_left(left: dict[str, list[str]], doubts: list[str]) -> None:
         "plain": "no name of a hyperparameter that I know",
     }
     doubts += [f"left as in the script ({why[kind]}): {', '.join(names)}" for kind, names in left.items() if names]
+
+
+def _seeded(option: Option, doubts: list[str]) -> Option:
+    doubts.append(f"{option.said} gets Luthier's own seed, so that repeated runs measure the noise")
+    return replace(option, argument=option.argument.replace(f"{{{option.name}}}", "{seed}"))
 
 
 def _placeholder_for(option: Option, doubts: list[str]) -> Option:

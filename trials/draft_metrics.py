@@ -20,7 +20,7 @@ _LARGER = re.compile(
 )
 _HELD_OUT = re.compile(r"val|dev($|_)|held|cv($|_)")
 _PRINTERS = ("print", "info", "debug", "warning", "echo", "write", "secho", "log")
-_STEP = re.compile(r"(?:epoch|step|iter|iteration|round)\W*$", re.IGNORECASE)
+_STEP = re.compile(r"(?:epoch|step|iter|iteration|round|stage)\W*$", re.IGNORECASE)
 LABEL_LENGTH = 40  # characters of text before a number that can name it
 
 
