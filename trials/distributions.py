@@ -20,9 +20,10 @@ def to_distribution(parameter: Parameter) -> BaseDistribution:
         return CategoricalDistribution(parameter.choices)
     if isinstance(parameter, Float):
         step = None if parameter.log else parameter.step
-        return FloatDistribution(float(parameter.low), float(parameter.high), log=parameter.log, step=step)
+        high = parameter.high if step is None else parameter.clip(parameter.high)  # on the grid, without its warning
+        return FloatDistribution(float(parameter.low), float(high), log=parameter.log, step=step)
     step = 1 if parameter.log else parameter.step
-    high = parameter.low + (parameter.high - parameter.low) // step * step  # as Optuna does, but without its warning
+    high = parameter.low + (parameter.high - parameter.low) // step * step  # likewise
     return IntDistribution(parameter.low, high, log=parameter.log, step=step)
 
 
