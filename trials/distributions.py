@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -20,8 +21,9 @@ def to_distribution(parameter: Parameter) -> BaseDistribution:
         return CategoricalDistribution(parameter.choices)
     if isinstance(parameter, Float):
         step = None if parameter.log else parameter.step
-        high = parameter.high if step is None else parameter.clip(parameter.high)  # on the grid, without its warning
-        return FloatDistribution(float(parameter.low), float(high), log=parameter.log, step=step)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an end off the grid of `step` is cut, as `clip` does too
+            return FloatDistribution(float(parameter.low), float(parameter.high), log=parameter.log, step=step)
     step = 1 if parameter.log else parameter.step
     high = parameter.low + (parameter.high - parameter.low) // step * step  # likewise
     return IntDistribution(parameter.low, high, log=parameter.log, step=step)
