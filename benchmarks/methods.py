@@ -18,6 +18,7 @@ from suites import Objective
 
 from luthier.trials.advisor import Advisor, seed_for
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trial
+from luthier.trials.runner import OnReport
 from luthier.trials.space import Choice, Float, Space
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ class ObjectiveRunner:
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
 
-    def run(self, config: Config, folder: Path, *, on_report: object = None) -> Outcome:
+    def run(self, config: Config, folder: Path, *, seed: int = 0, on_report: OnReport | None = None) -> Outcome:
         """The value of a configuration; nothing is written to the folder."""
         value = self._objective(config)
         return Outcome(State.FAILED) if math.isnan(value) else Outcome(State.COMPLETE, value, {"value": value})
@@ -205,15 +206,19 @@ def luthier_graph(
     from luthier.trials.study import Study
 
     with tempfile.TemporaryDirectory() as folder:
-        study = Study.create(
-            Path(folder) / "study", name="benchmark", space=space, metric="value", direction=direction, seed=seed
-        )
-        runner = ObjectiveRunner(objective)
-        budget = Budget(trials=trials)
-        tune_study(study, runner, budget=budget, model=open_model(model), model_name=model, noise=0, stop_early=False)
-        values = [math.nan if t.value is None else t.value for t in study.finished]
-        study.close()
-    return values
+        place = Path(folder) / "study"
+        study = Study.create(place, name="benchmark", space=space, metric="value", direction=direction, seed=seed)
+        runner, budget = ObjectiveRunner(objective), Budget(trials=trials)
+        try:
+            for number, config in enumerate(starts if len(starts) > 1 else ()):
+                study.begin(number, Candidate(config, "start"))
+                study.finish(number, runner.run(config, study.trial_folder(number)))
+            with study.lock():
+                chat = open_model(model)
+                tune_study(study, runner, budget=budget, model=chat, model_name=model, noise=0, stop_early=False)
+            return [math.nan if t.value is None else t.value for t in study.finished]
+        finally:
+            study.close()
 
 
 METHODS: dict[str, Method] = {

