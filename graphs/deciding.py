@@ -41,7 +41,7 @@ def take_node(state: State, parts: Parts, node: Node) -> Update:
 
 def plan_node(state: State, parts: Parts, node: Node) -> Update:
     """Let the planner decide. Where it may not, or fails, or there is nothing to choose, the advisors do."""
-    if state.get("untried"):
+    if state.get("revisions") and state.get("untried"):
         return _next_ranked(state, parts)
     caller, space = parts.asked(state), parts.study.space
     candidates = parts.candidates(state["number"])

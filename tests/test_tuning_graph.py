@@ -15,12 +15,12 @@ from doubles import SPACE, FunctionRunner, Listening
 from luthier.graphs.events import NoiseMeasured, Said, Stopped, StopReason, TrialFinished, Warned
 from luthier.graphs.loop import tune_study
 from luthier.models.choosing import letters_of
-from luthier.models.errors import ModelDown
+from luthier.models.errors import ModelMissing
 from luthier.models.fake import RandomChat, Scored, ScriptedChat, favouring
 from luthier.predictor.workflow import WORKFLOWS
 from luthier.trials.errors import SpecError, StudyError
 from luthier.trials.records import Candidate, Cause, Config, Direction, Failure, Outcome, State, Trial
-from luthier.trials.space import Space
+from luthier.trials.space import Choice, Space
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
 
@@ -82,10 +82,13 @@ def test_the_same_call_again_runs_nothing_and_a_larger_budget_goes_on(study: Stu
 @pytest.mark.parametrize("workflow", WORKFLOWS)
 @pytest.mark.parametrize("model", [RandomChat(seed=1), None])
 def test_every_workflow_tunes_with_and_without_a_model(study: Study, workflow: str, model: RandomChat | None) -> None:
-    tune(study, FunctionRunner(bowl), 4, workflow=workflow, model=model, model_name="random")
+    options = {"workflow": workflow, "model": model, "model_name": "random", "advisors": [ListAdvisor()]}
+    tune(study, FunctionRunner(bowl), 4, **options)
     assert len(study.finished) == 4
     lines = [json.loads(line) for line in (study.folder / "workflows.jsonl").read_text().splitlines()]
-    assert [line["workflow_id"] for line in lines] == [workflow] * 4
+    assert [line["workflow_id"].split("/")[0] for line in lines] == [workflow] * 4
+    assert [line["label"] for line in lines] == [None, *(line["label"] for line in lines[1:])]
+    assert {line["label"] for line in lines[1:]} <= {0, 1}
     assert all(line["ran"][-2:] == ["run", "record"] for line in lines)
     assert {t.extra["workflow"] for t in study.finished} == {workflow}
 
@@ -98,7 +101,8 @@ def test_a_model_s_choice_is_what_runs(study: Study) -> None:
     assert len(said) == 1
     trial = study.trials[1]
     assert trial.config["units"] == 34
-    assert trial.extra["choice_probability"] > 0.5
+    assert trial.extra["model_share"] > 0.5
+    assert (trial.extra["choice_probability"], trial.extra["decisions"]) == (1.0, 1)
     assert {"role": "planner", "text": said[0].text} in trial.extra["agents"]  # type: ignore[attr-defined]
     assert trial.extra["tokens"] > 0
 
@@ -106,10 +110,11 @@ def test_a_model_s_choice_is_what_runs(study: Study) -> None:
 @pytest.mark.parametrize("workflow", ["planner", "planner-critic", "debate"])
 def test_a_dead_model_costs_no_trial_and_is_told_once(study: Study, workflow: str) -> None:
     def down(messages: list[Any]) -> Scored:
-        raise ModelDown("the server does not answer")
+        raise ModelMissing("the server does not have this model")
 
     heard = Listening()
-    tune(study, FunctionRunner(bowl), 3, workflow=workflow, model=ScriptedChat.of(down), listen=heard)
+    model = ScriptedChat.of(down)
+    tune(study, FunctionRunner(bowl), 3, workflow=workflow, model=model, advisors=[ListAdvisor()], listen=heard)
     assert len(study.finished) == 3
     assert len(heard.of(Warned)) == 1
     assert all(t.source != "planner" for t in study.finished)
@@ -130,8 +135,91 @@ def test_a_refused_plan_goes_back_without_a_further_decision(study: Study) -> No
     critic = [e.text for e in heard.of(Said) if e.role == "critic"]  # type: ignore[attr-defined]
     assert critic[0].startswith("sends it back")
     first = [s["text"] for s in study.trials[1].extra["agents"] if s["role"] == "planner"]
-    assert len(first) == 1  # the second plan came from the same probabilities
+    assert [text.startswith("then") for text in first] == [False, True]  # the second by the same probabilities
+    assert study.trials[1].extra["decisions"] == 2
     assert study.trials[1].config["units"] != 32
+
+
+def test_after_two_refusals_the_advisors_decide(study: Study) -> None:
+    def script(messages: list[Any]) -> Scored:
+        letters = letters_of(str(messages[-1].text))
+        return Scored({k: 0.99 if v.startswith("not worth") else 0.1 for k, v in letters.items()})
+
+    stubborn = WORKFLOWS["planner-critic"].model_copy(update={"decisions": 9})
+    model = ScriptedChat.of(script)
+    tune(study, FunctionRunner(bowl), 2, workflow=stubborn, model=model, advisors=[ListAdvisor()])
+    extra = study.trials[1].extra
+    assert extra["ran"] == ["summarize", "advise", *["plan", "criticise"] * 3, "take", "run", "record"]
+    assert study.trials[1].reason == "step 0"
+
+
+def test_a_debate_is_decided_by_the_critic_s_scores(study: Study) -> None:
+    def script(messages: list[Any]) -> Scored:
+        text = str(messages[-1].text)
+        letters = letters_of(text)
+        if "worth a trial" in letters.values():
+            good = "64 to 33" in text
+            return Scored({k: 0.9 if v.startswith("not worth") != good else 0.1 for k, v in letters.items()})
+        wanted = "33" if "not been tried" in text else "34"
+        return Scored({k: 0.9 if wanted in v else 0.05 for k, v in letters.items()})
+
+    model = ScriptedChat.of(script)
+    tune(study, FunctionRunner(bowl), 2, workflow="debate", model=model, advisors=[ListAdvisor()])
+    trial = study.trials[1]
+    assert trial.config["units"] == 33
+    assert trial.extra["decisions"] == 4
+    assert [s["role"] for s in trial.extra["agents"]] == ["summarizer", "planner explore", "planner exploit", "critic"]
+
+
+@pytest.mark.parametrize("workflow", ["planner", "planner-critic"])
+def test_a_model_decides_at_most_twice_a_trial(study: Study, workflow: str) -> None:
+    tune(study, FunctionRunner(bowl), 6, workflow=workflow, model=RandomChat(seed=3), advisors=[ListAdvisor()])
+    assert all(t.extra["decisions"] <= 2 for t in study.finished)
+    assert study.trials[0].extra["decisions"] == 0
+
+
+def test_a_budget_of_tokens_stops(study: Study) -> None:
+    budget = Budget(trials=50, tokens=1500)
+    runner, model = FunctionRunner(bowl), RandomChat(seed=3)
+    reason = tune_study(study, runner, budget=budget, noise=0, model=model, advisors=[ListAdvisor()])
+    tokens = [t.extra["tokens"] for t in study.finished]
+    assert reason is StopReason.TOKENS
+    assert sum(tokens[:-1]) < 1500 <= sum(tokens)
+
+
+def test_hours_count_trials_noise_and_the_model(study: Study) -> None:
+    def slow(config: Config) -> float:
+        return bowl(config) or 0.0
+
+    class HalfAnHour(FunctionRunner):
+        def run(self, config: Config, folder: Path, **options: Any) -> Outcome:
+            self.runs.append(config)
+            return Outcome(State.COMPLETE, slow(config) + len(self.runs), seconds=1800.0)
+
+    runner = HalfAnHour(bowl)
+    reason = tune_study(study, runner, budget=Budget(trials=9, hours=2.0), noise=2, advisors=[ListAdvisor()])
+    assert reason is StopReason.HOURS
+    assert (len(study.finished), len(study.noise)) == (2, 2)
+
+
+def test_a_used_up_space_ends_the_study(tmp_path: Path) -> None:
+    space = Space({"a": Choice(("x", "y", "z"), default="x"), "b": Choice((False, True), default=False)})
+    study = Study.create(tmp_path / "s", name="s", space=space, metric="loss", direction=Direction.MINIMIZE)
+    assert tune(study, FunctionRunner(lambda config: 1.0), 20, advisors=[]) is StopReason.EXHAUSTED
+    assert len({space.key(t.config) for t in study.finished}) == len(study.finished) == 6
+
+
+def test_an_advisor_that_fails_is_told_once_and_stops_nothing(study: Study) -> None:
+    class Broken(ListAdvisor):
+        def advise(self, *args: Any, **options: Any) -> list[Candidate]:
+            raise ArithmeticError("not positive definite")
+
+    heard = Listening()
+    tune(study, FunctionRunner(bowl), 3, advisors=[Broken()], listen=heard)
+    assert [t.source for t in study.finished] == ["default", "random", "random"]
+    assert [e.text for e in heard.of(Warned)] == [  # type: ignore[attr-defined]
+        "advisor gp failed (ArithmeticError: not positive definite); the others go on"
+    ]
 
 
 def test_failures_are_recorded_and_the_budget_of_failures_stops(study: Study) -> None:
@@ -163,7 +251,7 @@ def test_a_deterministic_script_is_run_once_more_and_no_more(study: Study) -> No
 
 def test_a_hopeless_curve_is_stopped_early(study: Study) -> None:
     runner = FunctionRunner(lambda config: 1.0 if len(runner.runs) < 8 else 50.0, curve=[0.1] * 12)
-    tune(study, runner, 9)
+    tune(study, runner, 9, advisors=[ListAdvisor()])
     assert [t.state for t in study.finished][:7] == [State.COMPLETE] * 7
     assert study.trials[-1].state is State.PRUNED
 
@@ -203,5 +291,6 @@ def test_gain_s_raw_facts_are_kept(study: Study) -> None:
     extra = study.trials[2].extra
     values = [t.value for t in study.trials[:2] if t.value is not None]
     assert extra["best_before"] == min(values)
-    assert extra["scale"] == pytest.approx(max(values) - min(values))
-    assert (extra["index"], extra["budget_left"]) == (2, 1)
+    assert extra["scale"] == pytest.approx((max(values) - min(values)) / 2)  # quartiles of two values
+    assert (extra["index"], extra["budget_left"]) == (2, {"trials": 1})
+    assert extra["ran"] == ["summarize", "advise", "take", "run", "record"]
