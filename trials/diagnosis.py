@@ -18,11 +18,16 @@ from .records import Cause, Direction, State, Trial
 
 MIN_POINTS = 4  # fewer say nothing about a shape
 TAIL = 0.2  # share of the steps that counts as the end of a curve
-RISE = 0.05  # of the curve's range: a loss of less than this after the best is no overfitting
-STILL = 0.03  # of the range gained over the tail: more is still improving
-ROUGH = 0.25  # mean size of a backward step, as a share of the range, from which a curve is unstable
+# Shares of a curve's scale: its own range, or the way from its start to the study's best value if that is longer.
+RISE = 0.02  # lost after the best: less is no overfitting
+STILL = 0.012  # gained over the tail: more is still improving
+VISIBLE = 0.05  # of the scale: a curve that moves less does not count as moving at all
+POOR = 0.5  # of the way to the study's best value: a flat curve that came less far is underfitting
+SLOW = 0.2  # of the same: so is one that still improves, but came less far than this
+BEYOND = 0.5  # worse than the start at the end: a curve that ran so far away has diverged
+# Shares of a curve's own range and steps.
+ROUGH = 0.2  # mean size of a backward step from which a curve is unstable
 BACKWARD = 0.3  # share of backward steps from which a curve is unstable
-POOR = 0.5  # of the way from a start to the study's best value: less is underfitting
 
 
 class Verdict(StrEnum):
@@ -87,42 +92,34 @@ def diagnose_curves(
 
 def _shape(steps: list[int], cost: np.ndarray, target: float | None, shown: list[float]) -> Diagnosis:
     smooth = _median3(cost)
-    best = int(np.argmin(smooth))
-    gained, lost = float(smooth[0] - smooth[best]), float(smooth[-1] - smooth[best])
-    span = float(np.max(smooth) - np.min(smooth))
-    if span == 0:
-        return _flat(steps, smooth, target, shown, 0)
-    if smooth[-1] > smooth[0] and lost > 2 * gained and lost > 0.9 * span:
+    best, n = int(np.argmin(smooth)), len(cost)
+    low = max(best - 1, 0)
+    best = low + int(np.argmin(cost[low : best + 2]))  # the median moves a peak by one step
+    way = float(smooth[0] - target) if target is not None else 0.0
+    scale = max(float(smooth[0] - smooth.min()), way) or float(np.ptp(smooth)) or 1.0
+    if smooth[-1] - smooth[0] > BEYOND * scale:
         return Diagnosis(Verdict.DIVERGED, steps[best], f"from {shown[best]:.4g} away to {shown[-1]:.4g}")
-    backward = np.diff(cost)[np.diff(cost) > 0]
-    rough = float(backward.mean()) / span if len(backward) else 0.0
-    if rough > ROUGH and len(backward) > BACKWARD * len(cost) and len(cost) >= 2 * MIN_POINTS:
-        return Diagnosis(
-            Verdict.UNSTABLE, None, f"{len(backward)} of {len(cost) - 1} steps go back, by {rough:.0%} each"
-        )
-    if lost > RISE * max(gained, span) and best < (1 - TAIL / 2) * (len(cost) - 1):
+    back = np.diff(cost)[np.diff(cost) > 0]
+    span = float(np.ptp(cost))
+    if span > VISIBLE * scale and n >= 2 * MIN_POINTS and len(back) > BACKWARD * n and back.mean() > ROUGH * span:
+        share = back.mean() / span
+        return Diagnosis(Verdict.UNSTABLE, None, f"{len(back)} of {n - 1} steps go back, by {share:.0%} of its range")
+    tail = max(1, round(TAIL * (n - 1)))
+    recent, lost = float(smooth[-1 - tail] - smooth[-1]), float(smooth[-1] - smooth.min())
+    covered = float(smooth[0] - smooth.min()) / way if way > 0 else 1.0
+    if covered < (SLOW if recent > STILL * scale else POOR):
+        return Diagnosis(Verdict.UNDERFITTING, steps[best], f"{shown[-1]:.4g} is {covered:.0%} of the way to the best")
+    if lost > RISE * scale and best < (1 - TAIL / 2) * (n - 1):
         return Diagnosis(Verdict.OVERFITTING, steps[best], f"best {shown[best]:.4g}, then worse to {shown[-1]:.4g}")
-    tail = max(1, round(TAIL * (len(cost) - 1)))
-    recent = float(smooth[-1 - tail] - smooth[-1])
-    if recent > STILL * span:
-        return Diagnosis(Verdict.IMPROVING, None, f"{recent / span:.0%} of all gain came in the last {tail} reports")
-    return _flat(steps, smooth, target, shown, _settled(smooth, span))
+    if recent > STILL * scale:
+        return Diagnosis(Verdict.IMPROVING, None, f"{recent / scale:.0%} of all gain came in the last {tail} reports")
+    since = steps[_settled(smooth, scale)]
+    return Diagnosis(Verdict.PLATEAU, since, f"about {shown[-1]:.4g} from step {since} to {steps[-1]}")
 
 
-def _flat(steps: list[int], smooth: np.ndarray, target: float | None, shown: list[float], k: int) -> Diagnosis:
-    if target is not None:
-        whole, own = float(smooth[0] - target), float(smooth[0] - np.min(smooth))
-        if whole > 0 and own < POOR * whole:
-            return Diagnosis(
-                Verdict.UNDERFITTING, steps[k], f"{shown[-1]:.4g} is {own / whole:.0%} of the way to the best"
-            )
-    return Diagnosis(Verdict.PLATEAU, steps[k], f"about {shown[-1]:.4g} from step {steps[k]} to {steps[-1]}")
-
-
-def _settled(smooth: np.ndarray, span: float) -> int:
-    """The first index from which on the curve stays within `STILL` of its range of the end's best value."""
-    low = float(np.min(smooth))
-    away = np.nonzero(smooth - low > STILL * span)[0]
+def _settled(smooth: np.ndarray, scale: float) -> int:
+    """The first index from which on the curve stays within `RISE` of its scale of its best value."""
+    away = np.nonzero(smooth - np.min(smooth) > RISE * scale)[0]
     return int(min(away[-1] + 1, len(smooth) - 1)) if len(away) else 0
 
 

@@ -1,0 +1,97 @@
+"""How often the diagnosis of a curve agrees with a person, and that every broken curve of TaskSet is found.
+
+    python benchmarks/diagnosis.py [--data ../shared/data]
+
+The labelled curves (tests/data/labelled_curves.json) were labelled by eye before the rules saw them. The rules may be
+changed on the development half (even places) only; the other half is the figure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from luthier.trials.diagnosis import Verdict, diagnose_curves
+from luthier.trials.records import Direction
+
+LABELLED = Path(__file__).parents[1] / "tests" / "data" / "labelled_curves.json"
+
+
+def load() -> list[dict[str, Any]]:
+    """The labelled curves; null stands for NaN."""
+    curves = json.loads(LABELLED.read_text())["curves"]
+    for curve in curves:
+        for side in ("train", "valid"):
+            curve[side] = [math.nan if v is None else v for v in curve[side]]
+    return list(curves)
+
+
+def verdict(curve: dict[str, Any]) -> Verdict:
+    """What the rules say of one labelled curve, the task's best value given as a study would know it."""
+    steps = range(len(curve["valid"]))
+    return diagnose_curves(steps, curve["train"], curve["valid"], Direction.MINIMIZE, curve["best"]).verdict
+
+
+def confusion(curves: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
+    """(label, verdict) -> how often."""
+    return Counter((curve["label"], verdict(curve).value) for curve in curves)
+
+
+def table(counts: Counter[tuple[str, str]]) -> str:
+    """The confusion table in Markdown: a row a label, a column a verdict."""
+    names = sorted({name for pair in counts for name in pair})
+    rows = [f"| labelled \\ diagnosed | {' | '.join(names)} |", "|---" * (len(names) + 1) + "|"]
+    rows += [f"| {a} | {' | '.join(str(counts[a, b] or '') for b in names)} |" for a in names]
+    return "\n".join(rows)
+
+
+def wilson(right: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    z, p = 1.96, right / n
+    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+
+
+def taskset(folder: Path) -> None:
+    """Every curve of TaskSet: a NaN in it must be called diverged; the rest is counted by verdict."""
+    counts: Counter[str] = Counter()
+    missed = 0
+    for file in sorted(folder.glob("*.npz")):
+        data = np.load(file)
+        best = float(np.nanmin(data["valid"][:, -1]))
+        for train, valid in zip(data["train"], data["valid"], strict=True):
+            found = diagnose_curves(range(len(valid)), train.tolist(), valid.tolist(), Direction.MINIMIZE, best).verdict
+            counts[found.value] += 1
+            missed += bool(np.isnan(valid).any()) and found is not Verdict.DIVERGED
+    print(f"TaskSet, {sum(counts.values())} curves: {dict(counts.most_common())}; NaN but not diverged: {missed}")
+
+
+def main() -> None:
+    """Print the figures of both halves, the held-out table, and TaskSet's counts where the data are."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, help="the folder that holds taskset/")
+    parser.add_argument("--wrong", action="store_true", help="list the development curves that are diagnosed wrong")
+    args = parser.parse_args()
+    curves = load()
+    for name, half in (("development", curves[::2]), ("held out", curves[1::2])):
+        counts = confusion(half)
+        right = sum(n for (a, b), n in counts.items() if a == b)
+        low, high = wilson(right, len(half))
+        print(f"{name}: {right} of {len(half)} right, {right / len(half):.0%} (95 % interval {low:.0%} to {high:.0%})")
+        print(f"{table(counts)}\n")
+    if args.wrong:
+        for place, curve in list(enumerate(curves))[::2]:
+            if verdict(curve) != curve["label"]:
+                print(place, curve["task"][:40], curve["label"], "->", verdict(curve))
+    if args.data is not None:
+        taskset(args.data / "taskset")
+
+
+if __name__ == "__main__":
+    main()
