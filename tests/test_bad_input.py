@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,7 +103,7 @@ def test_a_full_disk_loses_nothing(folder: Path) -> None:
     assert luthier(folder, "tune", "study.yaml", "--model", "none", "--trials", "1").returncode == 0
     trial = folder / ".luthier" / "small" / "trials" / "1"
     trial.mkdir(parents=True, exist_ok=True)
-    os.symlink("/dev/full", trial / "log.txt")
+    (trial / "log.txt").symlink_to("/dev/full")
     done = luthier(folder, "tune", "study.yaml", "--model", "none")
     assert done.returncode == 2, done.stderr
     assert "disk" in done.stderr
