@@ -86,8 +86,12 @@ def _best_line(summary: Summary) -> str:
 def _gain_lines(summary: Summary) -> list[str]:
     if summary.gain is None:
         return ["Gain over the default: unknown, since one of them has no value."]
+    if summary.best_trial == 0:
+        return ["Gain over the default: none; no trial was better than the default."]
     if summary.noise is None:
         return [f"Gain over the default: {summary.gain:+.4g} (the noise was not measured)."]
+    if summary.noise == 0:
+        return [f"Gain over the default: {summary.gain:+.4g}; the script gives equal values for equal settings."]
     rough = ", a rough figure" if summary.noise_runs < 4 else ""
     against = f"noise {summary.noise:.2g} from {summary.noise_runs} runs of trial 0{rough}"
     above = "above" if summary.gain > 2 * summary.noise else "not clearly above"

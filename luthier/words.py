@@ -22,7 +22,7 @@ def difference(values: Mapping[str, object], base: Mapping[str, object]) -> str:
     """What `values` changes against `base`: `lr 0.001→0.01`; the whole configuration where nothing is shared."""
     changed = {name: v for name, v in values.items() if base.get(name) != v}
     if not changed:
-        return "as the default"
+        return "the default"
     return ", ".join(f"{name} {_plain(base.get(name))}→{_plain(v)}" for name, v in changed.items())
 
 
