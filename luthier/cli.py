@@ -30,9 +30,6 @@ def main() -> None:
     """The entry point: runs the app and turns what the user can mend into one message and exit code 2."""
     try:
         app()
-    except KeyboardInterrupt:
-        _say("stopped; every finished trial is kept, and the same command goes on from here")
-        sys.exit(130)
     except Exception as error:
         from .errors import explain
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import typer
 from rich.console import Console
 
 from .api import HOME, run_study, runner_of, study_of
@@ -21,6 +22,8 @@ from .summary import summary_of
 from .trials.runner import Runner
 from .trials.spec import load_spec
 from .trials.study import Study
+
+INTERRUPTED = 130  # what shells return after Ctrl-C
 
 
 def run_file(
@@ -63,6 +66,9 @@ def run_file(
             print(json.dumps(summary.as_dict(), indent=2))
         else:
             print_summary(summary, study, picture, Console())
+    except KeyboardInterrupt:
+        print("\nstopped; every finished trial is kept, and the same command goes on from here", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         runner.close()
         study.close()

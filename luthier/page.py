@@ -11,7 +11,7 @@ from rich.table import Table
 from .confirm import Comparison, Confirmation
 from .summary import Summary
 from .trials.diagnosis import diagnose
-from .trials.records import Trial
+from .trials.records import Trial, Value
 from .trials.study import Study
 from .words import config, difference, duration, number, sparkline
 
@@ -32,7 +32,7 @@ def print_summary(summary: Summary, study: Study, picture: Path | None, console:
 def trial_table(study: Study) -> Table:
     """One row a trial, the best in bold."""
     trials, best = study.trials, study.best
-    base = trials[0].config if trials else {}
+    base = dict(trials[0].config) if trials else {}
     table = Table(box=None, pad_edge=False)
     for heading in ("trial", "from", study.metric, "curve", "time", "diagnosis", "what it changes"):
         table.add_column(heading, overflow="ellipsis", no_wrap=heading not in ("what it changes", "diagnosis"))
@@ -42,14 +42,12 @@ def trial_table(study: Study) -> Table:
     return table
 
 
-def _cells(study: Study, trial: Trial, base: object) -> list[str]:
+def _cells(study: Study, trial: Trial, base: dict[str, Value]) -> list[str]:
     found = diagnose(trial, study.direction, study.metric)
     since = f" since step {found.since}" if found.since is not None else ""
     curve = sparkline([v for _, v in trial.trajectory.curve(study.metric)])
     value = number(trial.value) if trial.failure is None else trial.failure.cause.value
-    change = (
-        "the default" if trial.number == 0 else difference(trial.config, dict(base) if isinstance(base, dict) else {})
-    )
+    change = difference(trial.config, base)
     return [
         str(trial.number),
         trial.source,

@@ -37,5 +37,5 @@ def test_a_sparkline_never_falls_where_the_curve_rises(values: list[float]) -> N
 def test_configurations_and_differences() -> None:
     assert config({"lr": 0.001, "units": 64, "optimizer": "adam"}) == "lr=0.001 units=64 optimizer=adam"
     assert difference({"lr": 0.01, "m": 0.9}, {"lr": 0.001}) == "lr 0.001→0.01, m off→0.9"
-    assert difference({"lr": 0.01}, {"lr": 0.01}) == "as the default"
+    assert difference({"lr": 0.01}, {"lr": 0.01}) == "the default"
     assert number(None) == "-"

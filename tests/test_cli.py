@@ -1,0 +1,165 @@
+"""The command line as a user meets it: every command has help with an example, output is whole, programs get JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from luthier.cli import app
+
+SCRIPT = """
+import argparse, json, os, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=float, default=1.0)
+parser.add_argument("--wait", type=float, default=0.0)
+args = parser.parse_args()
+for step in range(6):
+    time.sleep(args.wait / 6)
+    print(json.dumps({"step": step, "loss": (args.x - 2) ** 2 + 1 / (step + 1), "test_loss": args.x}), flush=True)
+"""
+STUDY = """
+name: small
+run: python train.py --x {x} --wait WAIT
+metric: {name: loss, direction: minimize}
+space:
+  x: {float: [0.5, 4.0], default: 1.0}
+budget: {trials: 3}
+noise: 1
+"""
+COMMANDS = ["init", "tune", "show", "doctor", "models list", "models pull", "models probe"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "train.py").write_text(SCRIPT)
+    (tmp_path / "study.yaml").write_text(STUDY.replace("WAIT", "0"))
+    return tmp_path
+
+
+def command(*args: str) -> list[str]:
+    return [sys.executable, "-m", "luthier", *args]
+
+
+def luthier(folder: Path, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*args), cwd=folder, capture_output=True, text=True, timeout=120, **options)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example_of_the_command(name: str) -> None:
+    shown = CliRunner().invoke(app, [*name.split(), "--help"])
+    assert shown.exit_code == 0
+    assert f"luthier {name.split()[0]}" in " ".join(shown.output.split())
+    assert "Example:" in shown.output
+
+
+def test_version() -> None:
+    import luthier as package
+
+    assert CliRunner().invoke(app, ["--version"]).output.strip() == package.__version__
+
+
+def test_tune_show_and_resume(folder: Path) -> None:
+    done = luthier(folder, "tune", "study.yaml", "--model", "none")
+    assert done.returncode == 0, done.stderr
+    for words in ("trial 0 from default", "Best: trial", "Gain over the default", "Spent: 3 trials", "report.html"):
+        assert words in done.stdout
+    assert "plotly" in (folder / ".luthier/small/report.html").read_text(encoding="utf-8")[:9999999]
+    again = luthier(folder, "tune", "study.yaml", "--model", "none", "--trials", "4")
+    assert "3 of 4 trials done already" in again.stdout
+    assert again.stdout.count(" from ") >= 1
+    shown = luthier(folder, "show", "small")
+    assert "Best: trial" in shown.stdout
+    one = luthier(folder, "show", "small", "--trial", "1")
+    assert "configuration" in one.stdout
+    assert "last lines" in one.stdout
+    assert "flowchart" in luthier(folder, "show", "small", "--graph").stdout
+
+
+def test_json_is_one_object_on_standard_output(folder: Path) -> None:
+    done = luthier(folder, "tune", "study.yaml", "--model", "none", "--confirm", "2", "--json")
+    summary = json.loads(done.stdout)
+    assert (summary["name"], summary["trials"], summary["stopped"]) == ("small", 3, "trials")
+    assert summary["gain"] == pytest.approx(summary["default_value"] - summary["best_value"])
+    if summary["best_trial"]:
+        assert [c["metric"] for c in summary["confirmation"]["comparisons"]] == ["loss", "test_loss"]
+    assert "trial 0" in done.stderr
+    shown = json.loads(luthier(folder, "show", "small", "--json").stdout)
+    assert [t["number"] for t in shown["trials"]] == [0, 1, 2]
+    assert shown["trials"][0]["diagnosis"]["verdict"] == "still improving"
+    assert json.loads(luthier(folder, "show", "small", "--trial", "2", "--json").stdout)["number"] == 2
+
+
+def test_ctrl_c_keeps_finished_trials_and_the_same_command_goes_on(folder: Path) -> None:
+    (folder / "study.yaml").write_text(STUDY.replace("WAIT", "3").replace("noise: 1", "noise: 0"))
+    running = subprocess.Popen(
+        command("tune", "study.yaml", "--model", "none"), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.startswith(b"trial 1 from"):
+            break
+    time.sleep(0.5)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert b"the same command goes on" in errors, errors
+    assert b"Traceback" not in errors
+    again = luthier(folder, "tune", "study.yaml", "--model", "none", "--trials", "2")
+    assert again.returncode == 0, again.stderr
+    assert "1 of 2 trials done already" in again.stdout
+    assert "trial 1 (attempt 2)" in again.stdout
+
+
+def test_the_live_view_draws_on_a_terminal(folder: Path) -> None:
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "110", "LINES": "40"}
+    running = subprocess.Popen(
+        command("tune", "study.yaml", "--model", "none"),
+        cwd=folder,
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
+        env=env,
+    )
+    os.close(theirs)
+    drawn = b""
+    while True:
+        try:
+            piece = os.read(ours, 65536)
+        except OSError:  # the other end closed
+            break
+        if not piece:
+            break
+        drawn += piece
+    os.close(ours)
+    assert running.wait(timeout=60) == 0
+    text = drawn.decode()
+    for words in ("what the agents say", "best so far", "of 3 trials left", "Best: trial"):
+        assert words in text
+
+
+def test_init_drafts_a_file_that_tunes(folder: Path) -> None:
+    drafted = luthier(folder, "init", "train.py", "--out", "draft.yaml")
+    assert drafted.returncode == 0, drafted.stderr
+    assert (folder / "draft.yaml").exists()
+    refused = luthier(folder, "init", "train.py", "--out", "draft.yaml")
+    assert refused.returncode == 2
+    assert "--force" in refused.stderr
+
+
+def test_doctor_and_models_list_speak_json(folder: Path) -> None:
+    names = [check["name"] for check in json.loads(luthier(folder, "doctor", "--json").stdout)]
+    assert {"Python", "PyTorch", "sandbox", "disk", "Ollama"} <= set(names)
+    rows = json.loads(luthier(folder, "models", "list", "--json").stdout)
+    assert {"qwen2.5-coder-1.5b", "smollm2-135m"} <= {row["name"] for row in rows}
+    assert luthier(folder, "models", "pull", "nonsense").returncode == 2
