@@ -72,6 +72,7 @@ _TREES = (
     Rule(r"estimators|(n_|num_)trees|num_boost|boost_round|max_iter$", 1 / 5, 5, True, True, usual=100),
     Rule(r"max_depth", 1, 16),
     Rule(r"leaf_nodes|num_leaves", 1 / 4, 8, log=True, times=True),
+    Rule(r"min_samples_split", 2, 50, log=True),  # scikit-learn refuses 1
     Rule(r"min_(samples|child|data)", 1, 50, log=True),
     Rule(r"subsample|colsample|bagging_fraction|feature_fraction|max_samples", 0.3, 1.0),
     Rule(
