@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..models.caller import Caller
 from ..trials.errors import SpaceError
-from ..trials.records import Cause, Config, Direction, State, Trial, best_trial
+from ..trials.records import Cause, Config, Direction, State, Trial, Value, best_trial
 from ..trials.space import Choice, Space
 from .context import Context
 from .prompts import prompt
@@ -51,7 +51,12 @@ def check_rules(config: Config, space: Space, trials: Sequence[Trial]) -> str | 
         return str(error)
     key = space.key(config)
     for trial in trials:
-        if trial.finished and not _interrupted(trial) and space.key(trial.config) == key:
+        if (
+            trial.finished
+            and not _differs(trial.config, config)
+            and not _interrupted(trial)
+            and space.key(trial.config) == key
+        ):
             return f"trial {trial.number} ran this configuration already"
     return _beside_failure(config, space, trials)
 
@@ -125,14 +130,31 @@ def _pair_score(
 
 def _beside_failure(config: Config, space: Space, trials: Sequence[Trial]) -> str | None:
     """A failure within `NEAR` in every hyperparameter, unless a trial that went well is as near."""
+    if not any(_died_there(t) for t in trials):
+        return None
     point = space.to_unit(config)
     near = [(t, float(np.max(np.abs(space.to_unit(t.config) - point)))) for t in trials if _alike(t, config, space)]
-    failed = [(d, t) for t, d in near if t.state is State.FAILED and t.failure and t.failure.cause in PLACE_CAUSES]
+    failed = [(d, t) for t, d in near if _died_there(t)]
     well = min((d for t, d in near if t.state is not State.FAILED), default=np.inf)
     distance, trial = min(failed, key=lambda pair: pair[0], default=(np.inf, None))
     if trial is None or trial.failure is None or distance > NEAR or distance >= well:
         return None
     return f"trial {trial.number} failed next to it ({trial.failure.cause}); move further away"
+
+
+def _died_there(trial: Trial) -> bool:
+    return trial.state is State.FAILED and trial.failure is not None and trial.failure.cause in PLACE_CAUSES
+
+
+def _differs(a: Config, b: Config) -> bool:
+    """Whether two active configurations clearly differ: nearly all pairs do, and their keys take longer to compare."""
+    return any(_apart(value, b[name]) for name, value in a.items() if name in b)
+
+
+def _apart(a: Value, b: Value) -> bool:
+    if isinstance(a, str) or isinstance(b, str):
+        return a != b
+    return abs(a - b) > 1e-5 * abs(a)  # ten times what a key tells apart
 
 
 def _alike(trial: Trial, config: Config, space: Space) -> bool:

@@ -26,7 +26,7 @@ def at_begin(parts: Parts, state: State) -> dict[str, Any]:
         "scale": _spread(parts.trials),
         "noise": parts.context().noise.deviation,
         "index": state["number"],
-        "budget_left": left(parts.study, parts.trials, parts.budget),
+        "budget_left": left(parts.used, parts.budget),
         "choice_probability": 1.0,
         "model_share": state["choice"]["share"],
         "workflow": parts.workflow.name,

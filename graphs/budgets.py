@@ -33,9 +33,8 @@ def spent(study: Study, trials: Sequence[Trial]) -> Spent:
     )
 
 
-def stop_reason(study: Study, trials: Sequence[Trial], budget: Budget) -> StopReason | None:
+def stop_reason(used: Spent, budget: Budget) -> StopReason | None:
     """Which budget is used up; None while there is something left of each."""
-    used = spent(study, trials)
     if used.trials >= budget.trials:
         return StopReason.TRIALS
     if budget.hours is not None and used.seconds >= budget.hours * SECONDS_AN_HOUR:
@@ -47,9 +46,8 @@ def stop_reason(study: Study, trials: Sequence[Trial], budget: Budget) -> StopRe
     return None
 
 
-def left(study: Study, trials: Sequence[Trial], budget: Budget) -> dict[str, float]:
+def left(used: Spent, budget: Budget) -> dict[str, float]:
     """What is left of each budget that was set, by its name; hours as a fraction."""
-    used = spent(study, trials)
     found: dict[str, float] = {"trials": budget.trials - used.trials}
     if budget.hours is not None:
         found["hours"] = round(budget.hours - used.seconds / SECONDS_AN_HOUR, 4)

@@ -99,7 +99,7 @@ def _loop(parts: Parts, noise: int) -> StopReason:
             parts.turn_to(number)
             if number == 1:
                 measure_noise(parts, noise)
-            reason = stop_reason(parts.study, parts.trials, parts.budget)
+            reason = stop_reason(parts.used, parts.budget)
             if reason is not None:
                 return reason
             try:

@@ -27,7 +27,7 @@ def measure_noise(parts: Parts, runs: int) -> None:
 def _wanted(parts: Parts, default: Trial, runs: int) -> bool:
     noise = parts.study.noise
     deterministic = noise[:1] == [default.value]
-    return len(noise) < runs and not deterministic and stop_reason(parts.study, parts.trials, parts.budget) is None
+    return len(noise) < runs and not deterministic and stop_reason(parts.used, parts.budget) is None
 
 
 def _run_again(parts: Parts, default: Trial) -> bool:
@@ -42,4 +42,5 @@ def _run_again(parts: Parts, default: Trial) -> bool:
     parts.tell(NoiseMeasured(outcome.value if works else None))
     if works and outcome.value is not None:
         study.add_noise(outcome.value, outcome.seconds)
+        parts.turn_to(study.next_number())
     return works

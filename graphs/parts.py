@@ -16,7 +16,7 @@ from ..trials.records import Candidate, Trial
 from ..trials.runner import Runner
 from ..trials.spec import Budget
 from ..trials.study import Study
-from .budgets import left, spent
+from .budgets import Spent, left, spent
 from .candidates import candidates_for
 from .events import Event, Listener, Said, Warned, ignore
 from .state import State
@@ -38,18 +38,20 @@ class Parts:
     mode: Mode = "choose"
     stop_early: bool = True
     trials: list[Trial] = field(init=False)  # the finished ones, as of the trial's begin
+    used: Spent = field(init=False)  # by them
     log: WorkflowLog = field(init=False)
     _warned: set[str] = field(default_factory=set)
     _context: Context | None = None
     _candidates: list[Candidate] | None = None
 
     def __post_init__(self) -> None:
-        self.trials = self.study.finished
+        self.turn_to(0)
         self.log = WorkflowLog(self.study.folder / WORKFLOWS_FILE)
 
     def turn_to(self, number: int) -> None:
         """Forget the last trial; from now on the call log bears this one's number."""
         self.trials = self.study.finished
+        self.used = spent(self.study, self.trials)
         self._context = self._candidates = None
         if self.caller is not None:
             self.caller.trial = number
@@ -73,7 +75,7 @@ class Parts:
         tokens are not used up."""
         within = state.get("decisions", 0) < self.workflow.decisions and not state.get("failures")
         tokens = self.budget.tokens
-        if tokens is not None and spent(self.study, self.trials).tokens + state.get("tokens", 0) >= tokens:
+        if tokens is not None and self.used.tokens + state.get("tokens", 0) >= tokens:
             return None
         return self.caller if within and state["number"] > 0 else None
 
@@ -88,7 +90,7 @@ class Parts:
                 direction=study.direction,
                 metric=study.metric,
                 noise=study.noise,
-                budget=left(study, self.trials, self.budget),
+                budget=left(self.used, self.budget),
             )
         return self._context
 

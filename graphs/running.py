@@ -128,8 +128,10 @@ def _as_used(parts: Parts, candidate: Candidate) -> Candidate:
 def _grow(parts: Parts, number: int) -> None:
     """Take up what an objective suggested beyond the space so far, and what it really used."""
     runner, study = parts.runner, parts.study
+    if not isinstance(runner, CallableRunner) or study.space is None:
+        return
     running = study.running(number)
-    if not isinstance(runner, CallableRunner) or study.space is None or running is None:
+    if running is None:
         return
     new = {name: p for name, p in runner.suggested.items() if name not in study.space.parameters}
     if new and runner.space is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from .records import Direction, State, Trial
@@ -26,8 +27,8 @@ class Stopper:
 
     def __init__(self, direction: Direction, metric: str, finished: Sequence[Trial]) -> None:
         self._metric, self._direction = metric, direction
-        curves = [t.trajectory.curve(metric) for t in finished if t.state is not State.FAILED]
-        self._curves = [c for c in curves if len(c) > 1][-MAX_CURVES:]
+        curves = (t.trajectory.curve(metric) for t in reversed(finished) if t.state is not State.FAILED)
+        self._curves = [*islice((c for c in curves if len(c) > 1), MAX_CURVES)][::-1]
         self._reported: set[int] = set()  # a step is reported again when it gains a metric
         self._trial: optuna.Trial | None = None
         if len(self._curves) >= MIN_CURVES:

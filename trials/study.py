@@ -204,7 +204,8 @@ class Study:
 
     def running(self, number: int) -> Trial | None:
         """The trial of this number if it is there and not finished."""
-        return next((t for t in self.trials if t.number == number and not t.finished), None)
+        trial = self._find(number)
+        return None if trial is None or trial.finished else trial
 
     def begin(self, number: int, candidate: Candidate, **extra: Any) -> Trial:
         """Record that a trial starts; one that a kill left running begins its next attempt, as first proposed.
@@ -212,14 +213,14 @@ class Study:
         Raises:
             StudyError: when the trial is finished, or `number` is not the next.
         """
-        there = {trial.number: trial for trial in self.trials}
-        if number in there:
-            if there[number].finished:
-                raise StudyError(f"trial {number} must not be finished to begin, but it is {there[number].state}")
-            self._set(number, ATTEMPT, there[number].attempt + 1)
+        there = self._find(number)
+        if there is not None:
+            if there.finished:
+                raise StudyError(f"trial {number} must not be finished to begin, but it is {there.state}")
+            self._set(number, ATTEMPT, there.attempt + 1)
             return self._get(number)
-        if number != len(there):
-            raise StudyError(f"trials begin in order: the next is {len(there)}, but got {number}")
+        if number != (count := self._storage.get_n_trials(self._id)):
+            raise StudyError(f"trials begin in order: the next is {count}, but got {number}")
         self._insert(candidate, extra)
         return self._get(number)
 
@@ -302,6 +303,12 @@ class Study:
 
     def _set(self, number: int, key: str, value: Any) -> None:
         self._storage.set_trial_user_attr(self._trial_id(number), key, value)
+
+    def _find(self, number: int) -> Trial | None:
+        try:
+            return self._get(number)
+        except KeyError:
+            return None
 
     def _get(self, number: int) -> Trial:
         return self._finished.get(number) or to_trial(self._storage.get_trial(self._trial_id(number)))
