@@ -37,5 +37,10 @@ def test_a_middling_curve_goes_on() -> None:
 def test_values_that_are_no_numbers_and_repeated_steps_do_no_harm() -> None:
     stopper = Stopper(Direction.MINIMIZE, "loss", [complete(i, {}, 0.1, GOOD) for i in range(8)])
     assert not stopper.should_stop(5, math.nan)
-    assert stopper.should_stop(6, 9.0)
-    assert not stopper.should_stop(6, 9.0)
+    assert stopper.should_stop(6, 9.0) is True  # a plain bool, which travels as JSON to an objective's process
+    assert stopper.should_stop(6, 9.0) is False
+
+
+def test_every_answer_is_a_plain_bool() -> None:
+    stopper = Stopper(Direction.MINIMIZE, "loss", [complete(i, {}, 0.1, GOOD) for i in range(8)])
+    assert {type(stopper.should_stop(step, value)) for step, value in enumerate(GOOD)} == {bool}

@@ -89,7 +89,7 @@ class Recorder:
         with guard_disk(self._folder):
             self._lines.write(json.dumps({"step": step, **report.metrics}) + "\n")
         if self._on_report is not None:
-            self.stop_asked = self._on_report(step, dict(values))
+            self.stop_asked = bool(self._on_report(step, dict(values)))
         self._thin()
 
     def conclude(self, metrics: Mapping[str, float]) -> None:

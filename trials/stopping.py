@@ -40,7 +40,7 @@ class Stopper:
             return False
         self._reported.add(step)
         self._trial.report(value, step)
-        return self._trial.should_prune()
+        return bool(self._trial.should_prune())  # a pruner may answer with numpy's bool, which JSON refuses
 
     def _begin(self) -> optuna.Trial:
         import optuna
