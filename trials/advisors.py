@@ -15,6 +15,8 @@ from .space import Space
 GP_STARTUP = 4  # trials before the GP, the default among them; Optuna's own 10 make ten "GP" trials random
 GP_LIMIT = 100  # trials; beyond them a proposal takes seconds, and TPE is as good
 TPE_STARTUP = 5
+START_SPREAD = 0.25  # of each (log) range: standard deviation of the first points around the default
+TRIES = 50  # draws for each such point
 ORDER = ("default", "transfer", "gp", "tpe", "local", "random")  # whose candidate runs when no model decides
 
 
@@ -36,7 +38,7 @@ class DefaultAdvisor:
 
 
 class GPAdvisor:
-    """Optuna's Gaussian process with expected improvement; space-filling points before it has data."""
+    """Optuna's Gaussian process with expected improvement; random points around the default before it has data."""
 
     name = "gp"
 
@@ -48,8 +50,9 @@ class GPAdvisor:
         if len(trials) >= GP_LIMIT:
             return []
         if len(trials) < GP_STARTUP or done < 2:
-            points = _spread(space, trials, seed, n)
-            return [Candidate(c, self.name, "covers the space before the model has data") for c in points]
+            where = "around the default" if space.default_is_complete else "anywhere"
+            reason = f"a random point {where}, until there is data for a model"
+            return [Candidate(c, self.name, reason) for c in _start_points(space, trials, seed, n)]
         from optuna.samplers import GPSampler
 
         sampler = GPSampler(seed=seed, n_startup_trials=1)
@@ -91,17 +94,25 @@ def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
     return min(candidates, key=lambda c: rank.get(c.source, len(ORDER)))
 
 
-def _spread(space: Space, trials: Sequence[Trial], seed: int, n: int) -> list[Config]:
-    """Random configurations, each the farthest of several from all tried ones (maximin, in the unit cube)."""
+def _start_points(space: Space, trials: Sequence[Trial], seed: int, n: int) -> list[Config]:
+    """Configurations for the trials before a model has data: around the default if one is stated, else anywhere.
+
+    A stated default is a strong opponent, and what is good mostly lies near it; far corners fail more than they teach.
+    """
     rng = np.random.default_rng(seed)
-    tried = [space.to_unit(trial.config) for trial in trials]
+    seen = {space.key(trial.config) for trial in trials}
     found: list[Config] = []
-    for _ in range(n):
-        drawn = [space.sample(rng) for _ in range(64)]
-        distance = [min((float(np.sum((space.to_unit(c) - t) ** 2)) for t in tried), default=0.0) for c in drawn]
-        chosen = drawn[int(np.argmax(distance))]
-        if max(distance) == 0.0 and tried:  # a small space, all of it tried
-            break
-        found.append(chosen)
-        tried.append(space.to_unit(chosen))
+    for _ in range(TRIES * n):
+        config = _near_default(space, rng) if space.default_is_complete else space.sample(rng)
+        if len(found) < n and space.key(config) not in seen and space.satisfies(config):
+            seen.add(space.key(config))
+            found.append(config)
     return found
+
+
+def _near_default(space: Space, rng: np.random.Generator) -> Config:
+    centre = space.to_unit(space.default())
+    point = np.clip(centre + START_SPREAD * rng.standard_normal(len(centre)), 0.0, 1.0)
+    return space.clip(
+        {name: p.from_unit(float(u)) for (name, p), u in zip(space.parameters.items(), point, strict=True)}
+    )
