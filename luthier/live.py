@@ -86,7 +86,8 @@ class LiveView:
     def _table(self) -> Table:
         table = Table(title=escape(self._title), title_justify="left", expand=True)
         for heading in ("trial", "from", "what it changes", self._metric, "curve", "time"):
-            table.add_column(heading, no_wrap=heading != "what it changes", overflow="ellipsis")
+            wide = heading == "what it changes"
+            table.add_column(heading, no_wrap=not wide, ratio=1 if wide else None, overflow="ellipsis")
         best = best_trial(self._trials, self._direction)
         room = max(4, self._console.height - SAID_LINES - 12)
         for trial in self._trials[-room:]:
