@@ -64,7 +64,6 @@ class Study:
         if (folder / DATABASE).exists():
             raise StudyError(f"{folder} must hold no study yet, but it does; open it, or choose another folder")
         folder.mkdir(parents=True, exist_ok=True)
-        storage = _connect(folder / DATABASE)
         info = {
             "name": name,
             "metric": metric,
@@ -73,11 +72,8 @@ class Study:
             "space": _write_space(space),
             "spec": dict(spec or {}),
         }
-        from optuna.study import StudyDirection
-
-        study_id = storage.create_new_study([StudyDirection[direction.name]], name)
-        storage.set_study_user_attr(study_id, INFO, info)
-        return cls(folder, storage, study_id, info)
+        _make_database(folder / DATABASE, name, direction, info)
+        return cls.open(folder)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -312,6 +308,19 @@ class Study:
 
     def _get(self, number: int) -> Trial:
         return self._finished.get(number) or to_trial(self._storage.get_trial(self._trial_id(number)))
+
+
+def _make_database(path: Path, name: str, direction: Direction, info: Mapping[str, Any]) -> None:
+    """Make it under another name and give it its own at the end, so that a kill leaves either none or a whole one."""
+    from optuna.study import StudyDirection
+
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    storage = _connect(part)
+    study_id = storage.create_new_study([StudyDirection[direction.name]], name)
+    storage.set_study_user_attr(study_id, INFO, info)
+    storage.remove_session()
+    part.replace(path)
 
 
 def _connect(path: Path) -> BaseStorage:
