@@ -357,7 +357,7 @@ def test_nothing_to_draft(tmp_path: Path, source: str, message: str) -> None:
 def test_the_examples_tune_the_defaults_that_their_scripts_have(name: str) -> None:
     folder = Path(__file__).parents[1] / "examples" / name
     studied, read = load_spec(folder / "study.yaml").to_space(), draft(folder / "train.py").spec.to_space()
-    assert studied.complete_default() == read.complete_default()
+    assert studied.complete_default().items() <= read.complete_default().items()
     assert studied.default_is_complete
 
 
