@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ..models.caller import Caller
+from ..models.caller import Caller, Prompt
 from ..models.decoding import Decoding
 from ..trials.records import Candidate, Config, Direction, Value
 from ..trials.space import Space, describe
@@ -19,14 +19,14 @@ from .context import Context
 from .prompts import prompt
 from .render import approx_tokens, render
 from .schema import MAX_REASON, proposal_schema, to_config
-from .steps import difference
+from .steps import difference, wanted
 
 Mode = Literal["choose", "propose"]
 
 MAX_CANDIDATES = 4  # options of a choice: each costs a rotation
 CHOOSE_TOKENS = 350  # of a choice's prompt after its static part, options and letters included
 PROPOSE_TOKENS = 600  # of the context in a proposal's prompt
-LETTERS_TOKENS = 25  # of the last line of a choice
+LETTERS_TOKENS = 26  # of the last line of a choice
 TOKENS_A_VALUE = 16  # of a proposal: `"learning_rate": 0.00032, `
 CAPABLE = 14.0  # billions of parameters from which a model may propose; below, free proposals were erratic
 SURE = 0.95  # share of a probe's proposals that must be valid, and in range
@@ -100,17 +100,27 @@ def planning_mode(model: str | Mapping[str, float]) -> Mode:
     return "propose" if sizes and max(sizes) >= CAPABLE else "choose"
 
 
+def choice(
+    configs: Sequence[Config], context: Context, space: Space, *, feedback: str = "", view: str = ""
+) -> tuple[Prompt, list[str]]:
+    """The question of a choice and its options, as `Caller.choose` takes them; the context fills what room is left."""
+    base, name = _base(context, space)
+    options = [difference(config, base, space) for config in configs]
+    values = {"view": view, "feedback": feedback, "base": name, "wanted": wanted(context)}
+    study = _study(context, space)
+    bare = prompt("planner", "choose", **study, **values, context="").dynamic
+    spent = approx_tokens("\n".join([bare, "Options:", *(f"{i}. {option}" for i, option in enumerate(options))]))
+    room = CHOOSE_TOKENS - LETTERS_TOKENS - spent
+    return prompt("planner", "choose", **study, **values, context=render(_brief(context), room)), options
+
+
 def _choose(
     context: Context, candidates: Sequence[Candidate], space: Space, caller: Caller, feedback: str, view: str
 ) -> Plan:
     shown = _different(candidates, space)
     if not shown:
         raise ValueError("a choice needs at least one candidate, but there is none")
-    base, name = _base(context, space)
-    options = [difference(candidates[i].config, base, space) for i in shown]
-    values = {"view": view, "feedback": feedback, "base": name}
-    room = CHOOSE_TOKENS - _spent(context, space, options, values)
-    question = prompt("planner", "choose", **_study(context, space), **values, context=render(context, room))
+    question, options = choice([candidates[i].config for i in shown], context, space, feedback=feedback, view=view)
     found = caller.choose(question, options)
     probabilities = [0.0] * len(candidates)
     for place, probability in zip(shown, found.probabilities, strict=True):
@@ -137,6 +147,7 @@ def _propose(
         "propose",
         **_study(context, space),
         context=render(context, PROPOSE_TOKENS),
+        wanted=wanted(context),
         candidates=worded,
         base=name,
         view=view,
@@ -169,6 +180,11 @@ def _why(chosen: Candidate, probability: float, count: int, model: str) -> str:
     return reason if count == 1 else f"{reason}; {model} gave it {probability:.0%} among {count} candidates"
 
 
+def _brief(context: Context) -> Context:
+    """The context without what helps to propose but not to choose: each uncached hundred tokens costs 2 s."""
+    return context.model_copy(update={"effects": [e for e in context.effects if e.certain], "unexplored": []})
+
+
 def _base(context: Context, space: Space) -> tuple[Config, str]:
     """What candidates are worded against, and its name."""
     if context.best is None:
@@ -180,11 +196,3 @@ def _study(context: Context, space: Space) -> dict[str, Any]:
     lines = [f"- {name} {describe(p)} {p.description}".rstrip() for name, p in space.parameters.items()]
     better = "higher" if context.direction is Direction.MAXIMIZE else "lower"
     return {"study": context.study, "metric": context.metric, "better": better, "space": "\n".join(lines)}
-
-
-def _spent(context: Context, space: Space, options: Sequence[str], values: Mapping[str, str]) -> int:
-    """Tokens of a choice's prompt after its static part, before the context is put in."""
-    bare = prompt("planner", "choose", **_study(context, space), **values, context="").dynamic
-    return approx_tokens("\n".join([bare, "Options:", *(f"{i}. {option}" for i, option in enumerate(options))])) + (
-        LETTERS_TOKENS + 1
-    )

@@ -1,31 +1,100 @@
-"""Steps in words: what one configuration changes against another, short enough for an option of a choice."""
+"""Steps in words: what one configuration changes against another, and what a diagnosis asks for.
+
+A small model knows what helps against overfitting, but not that `min_samples_leaf` regularises. So each change is
+glossed with what it does, in the very words in which a remedy is put: what is left to the model is to match and weigh.
+"""
 
 from __future__ import annotations
 
-from ..trials.records import Config, Value
+import re
+from collections.abc import Mapping
+
+from ..trials.diagnosis import Verdict
+from ..trials.records import Cause, Config, Value
 from ..trials.space import Choice, Space
+from .context import Context, TrialRow
 from .render import approx_tokens
 
 OPTION_TOKENS = 30  # of one worded candidate; each uncached hundred costs 2 s on two cores
 
+# Parts of a hyperparameter's name, and what raising and lowering it does. The first row that fits counts.
+_GLOSSES: tuple[tuple[str, str, str], ...] = (
+    (r"dropout|drop_rate|drop_prob|weight_decay|decay|l1|l2|reg|alpha|lambda|penalty|smoothing|min_samples|min_child"
+     r"|min_data|augment", "more regularisation", "less regularisation"),
+    (r"lr|learning_rate|eta|step_size", "larger steps", "smaller steps"),
+    (r"batch", "larger batches", "smaller batches"),
+    (r"units|hidden|width|channels|filters|layers|depth|d_model|dim|embed|heads|leaves|neurons|size", "larger model",
+     "smaller model"),
+    (r"momentum|beta1", "more momentum", "less momentum"),
+    (r"epochs|steps|iter|estimators|rounds|trees", "longer training", "shorter training"),
+)  # fmt: skip
+
+REMEDIES: Mapping[str, str] = {
+    Verdict.OVERFITTING: "more regularisation or a smaller model",
+    Verdict.UNDERFITTING: "a larger model, larger steps or less regularisation",
+    Verdict.PLATEAU: "a larger model, less regularisation or other steps",
+    Verdict.IMPROVING: "larger steps or longer training",
+    Verdict.UNSTABLE: "smaller steps or larger batches",
+    Verdict.DIVERGED: "smaller steps",
+    Cause.OUT_OF_MEMORY: "a smaller model or smaller batches",
+    Cause.TIMEOUT: "a smaller model or shorter training",
+}
+
 
 def difference(config: Config, base: Config, space: Space, tokens: int = OPTION_TOKENS) -> str:
-    """`raise lr 0.001 to 0.01, optimizer adam to sgd`, the widest changes first, in at most `tokens` tokens."""
+    """`raise lr 0.001 to 0.01 (larger steps), optimizer adam to sgd`, the widest changes first.
+
+    In at most `tokens` tokens: first the glosses go, then the smallest changes.
+    """
     changes = sorted(_changed(config, base, space), key=lambda name: -_width(name, config, base, space))
     if not changes:
         return "repeat it unchanged"
-    words = [_change(name, config, base, space) for name in changes]
-    for shown in range(len(words), 0, -1):
-        rest = len(words) - shown
-        text = ", ".join(words[:shown]) + (f", and {rest} more" if rest else "")
-        if approx_tokens(text) <= tokens:
-            return text
-    return f"{len(words)} changes, the widest in {changes[0]}"[: 3 * tokens]
+    bare = [_change(name, config, base, space) for name in changes]
+    full = [words + _glossed(name, words) for name, words in zip(changes, bare, strict=True)]
+    for shown in range(len(changes), 0, -1):
+        rest = len(changes) - shown
+        for words in (full, bare):
+            text = ", ".join(words[:shown]) + (f", and {rest} more" if rest else "")
+            if approx_tokens(text) <= tokens:
+                return text
+    return f"{len(changes)} changes, the widest in {changes[0]}"[: 3 * tokens]
+
+
+def wanted(context: Context) -> str:
+    """What the diagnoses of the best and of the latest trial ask for, a sentence each; "" when nothing."""
+    lines = []
+    if context.best is not None and (remedy := _remedy(context.best)):
+        lines.append(f"The best trial is {_ill(context.best)}: that wants {remedy}.")
+    latest = context.latest
+    if latest is not None and latest.value is None:
+        remedy = _remedy(latest)
+        wants = f": that wants {remedy}" if remedy else ""
+        lines.append(f"Trial {latest.number} failed ({_ill(latest)}){wants}; do not go further that way.")
+    return " ".join(lines)
+
+
+def gloss(name: str, way: int) -> str:
+    """What raising (`way` > 0) or lowering a hyperparameter does, by its name; "" for an unknown one."""
+    for pattern, up, down in _GLOSSES:
+        if re.search(rf"(?:^|_)(?:{pattern})s?(?:_|$|\d)", name.lower()):
+            return up if way > 0 else down
+    return ""
 
 
 def spell(value: Value | None) -> str:
     """A value with three significant digits; `off` for an inactive hyperparameter."""
     return "off" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _remedy(row: TrialRow) -> str:
+    return next((remedy for ill, remedy in REMEDIES.items() if _ill(row) == ill), "")
+
+
+def _ill(row: TrialRow) -> str:
+    """The verdict without its step; for a crash its cause, which the evidence begins with."""
+    if row.verdict == Verdict.CRASHED:
+        return next((cause.value for cause in Cause if row.evidence.startswith(cause.value)), row.verdict)
+    return row.verdict.partition(" since")[0]
 
 
 def _changed(config: Config, base: Config, space: Space) -> list[str]:
@@ -38,6 +107,13 @@ def _change(name: str, config: Config, base: Config, space: Space) -> str:
     if old is not None and new is not None and not isinstance(space[name], Choice):
         verb = "raise " if new > old else "lower "  # type: ignore[operator]
     return f"{verb}{name} {spell(old)} to {spell(new)}"
+
+
+def _glossed(name: str, words: str) -> str:
+    """A gloss in brackets, for what is raised or lowered."""
+    way = {"raise": 1, "lower": -1}.get(words.partition(" ")[0])
+    found = "" if way is None else gloss(name, way)
+    return f" ({found})" if found else ""
 
 
 def _width(name: str, config: Config, base: Config, space: Space) -> float:

@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage
 from luthier.agents.planner import CHOOSE_TOKENS, Plan, plan, planning_mode
 from luthier.agents.render import approx_tokens
 from luthier.agents.schema import levels, proposal_schema, to_config
-from luthier.agents.steps import OPTION_TOKENS, difference
+from luthier.agents.steps import OPTION_TOKENS, REMEDIES, difference, gloss, wanted
 from luthier.agents.summarizer import summarize
 from luthier.models.caller import Caller
 from luthier.models.choosing import letters_of
@@ -106,7 +106,7 @@ def test_after_the_static_part_at_most_350_tokens_follow(feedback: str) -> None:
     several = [Candidate({**away, "a_rather_long_name_0": 0.1 * i}, "gp") for i in range(1, 5)]
     model = ScriptedChat.of(favouring("anything"))
     plan(context, several, WIDE, Caller(model, name="m"), feedback=feedback, view="explore")
-    static_end = "smaller batch or model."
+    static_end = "- a_rather_long_name_13 [1e-06, 1] log"
     prompts = [str(messages[-1].text) for messages, _ in model.calls]
     assert len(prompts) == 4
     for text in prompts:
@@ -117,15 +117,50 @@ def test_after_the_static_part_at_most_350_tokens_follow(feedback: str) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"lr": 0.01}, "raise lr 0.001 to 0.01"),
-        ({"units": 16}, "lower units 64 to 16"),
+        ({"lr": 0.01}, "raise lr 0.001 to 0.01 (larger steps)"),
+        ({"units": 16}, "lower units 64 to 16 (smaller model)"),
         ({"optimizer": "sgd", "momentum": 0.5}, "optimizer adam to sgd, momentum off to 0.5"),
-        ({"lr": 0.002, "units": 512}, "raise units 64 to 512, raise lr 0.001 to 0.002"),
+        ({"lr": 0.002, "units": 512}, "raise units 64 to 512 (larger model), raise lr 0.001 to 0.002 (larger steps)"),
+        ({"dropout": 0.5}, "raise dropout 0.1 to 0.5 (more regularisation)"),
         ({}, "repeat it unchanged"),
     ],
 )
 def test_a_candidate_is_worded_as_its_difference(change: Mapping[str, Any], words: str) -> None:
     assert difference({**BEST, **change}, BEST, SPACE) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "raised"),
+    [
+        ("lr", "larger steps"),
+        ("learning_rate_init", "larger steps"),
+        ("weight_decay", "more regularisation"),
+        ("lr_decay", "more regularisation"),
+        ("batch_size", "larger batches"),
+        ("hidden_size", "larger model"),
+        ("n_layers", "larger model"),
+        ("layer1_units", "larger model"),
+        ("n_estimators", "longer training"),
+        ("temperature", ""),
+        ("beta", ""),
+        ("colour", ""),
+    ],
+)
+def test_a_gloss_says_what_raising_does_and_nothing_of_unknown_names(name: str, raised: str) -> None:
+    assert gloss(name, 1) == raised
+    assert bool(gloss(name, -1)) == bool(raised)
+    assert not raised or gloss(name, -1) != raised
+
+
+def test_what_the_diagnoses_ask_for_is_said_in_the_glosses_words() -> None:
+    glosses = {gloss(name, way) for name in ("lr", "units", "dropout", "batch", "epochs") for way in (-1, 1)}
+    for remedy in REMEDIES.values():
+        assert any(words in remedy for words in glosses), remedy
+    burst = Trial(1, {**BEST, "lr": 0.4}, State.FAILED, failure=Failure(Cause.OUT_OF_MEMORY, "CUDA"))
+    assert "Trial 1 failed (out of memory): that wants a smaller model or smaller batches" in wanted(
+        context_of([trial(0, BEST, 0.8), burst])
+    )
+    assert wanted(context_of([])) == ""
 
 
 @given(st.lists(st.floats(0, 1), min_size=14, max_size=14))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from luthier.agents.prompts import CUT, PromptError, fence, parts, prompt, roles
 
 STUDY = {"study": "digits", "metric": "val_accuracy", "better": "higher"}
-PLAN = {"context": "Goal.", "view": "", "feedback": ""}
+PLAN = {"context": "Goal.", "view": "", "feedback": "", "wanted": "Smaller steps."}
 STEP = {"context": "Goal.", "base": "trial 3, the best", "step": "raise lr 0.1 to 0.3"}
 VALUES = {
     ("planner", "choose"): {**STUDY, **PLAN, "space": "- lr", "base": "trial 3, the best"},
