@@ -12,7 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
-from pydantic import PrivateAttr
+from pydantic import PrivateAttr, ValidationError
 
 from . import errors
 from .call_log import Call, CallLog, call_key, plain
@@ -43,7 +43,11 @@ class ReplayChat(BaseChatModel):
         """
         folder = folder.expanduser()
         path = folder / FILE if folder.is_dir() else folder
-        return cls(path=path)
+        try:
+            return cls(path=path)
+        except ValidationError as error:
+            # pydantic wraps a ValueError that is raised while an object is made; ours is inside.
+            raise ModelSpecError(str(error.errors()[0]["ctx"]["error"])) from error
 
     def model_post_init(self, context: Any, /) -> None:
         """Read the log."""

@@ -1,0 +1,160 @@
+"""The seam before the model: retries that mend, limits that hold, choices without a favourite, a log that replays."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from luthier.models.call_log import CallLog
+from luthier.models.caller import Caller, Prompt
+from luthier.models.choosing import average, letter_line, letters_of, list_options, rotated
+from luthier.models.decoding import Decoding
+from luthier.models.errors import EmptyAnswer, ModelDown, ModelError, ModelTimeout, NotJSON, OutOfRange, Truncated
+from luthier.models.fake import RandomChat, Scored, ScriptedChat, favouring
+from luthier.models.replay import ReplayChat
+
+PROMPT = Prompt("planner", "system", "static", "dynamic")
+SCHEMA = {
+    "type": "object",
+    "properties": {"lr": {"enum": [0.1, 0.01]}},
+    "required": ["lr"],
+    "additionalProperties": False,
+}
+OPTIONS = ["raise lr", "lower lr", "add dropout", "stop"]
+
+
+def caller(answers: Any, **options: Any) -> Caller:
+    pauses: list[float] = []
+    return Caller(ScriptedChat.of(answers), name="scripted", sleep=pauses.append, **options)
+
+
+def test_a_good_answer_needs_one_call() -> None:
+    reply = caller([{"lr": 0.1}]).ask(PROMPT, SCHEMA)
+    assert (reply.value, reply.attempts) == ({"lr": 0.1}, 1)
+
+
+@pytest.mark.parametrize("bad", ["", "not json", {"lr": 7}, {"lr": 0.1, "epochs": 9}, {}, "[1]", ModelDown("down")])
+def test_what_can_be_mended_is_asked_again(bad: Any) -> None:
+    asked = caller([bad, {"lr": 0.01}])
+    reply = asked.ask(PROMPT, SCHEMA)
+    assert (reply.value, reply.attempts) == ({"lr": 0.01}, 2)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"),
+    [
+        ("", EmptyAnswer),
+        ("not json", NotJSON),
+        ({"lr": 7}, OutOfRange),
+        (ModelDown("down"), ModelDown),
+        (ConnectionError("refused"), ModelDown),
+        (KeyError("anything"), ModelError),
+    ],
+)
+def test_retries_end_and_the_error_is_ours(bad: Any, error: type[ModelError]) -> None:
+    with pytest.raises(error):
+        caller([bad] * 9, retries=2).ask(PROMPT, SCHEMA)
+
+
+def test_an_answer_that_was_cut_is_an_error() -> None:
+    model = ScriptedChat(answers=[{"lr": 0.1}] * 5, finish="length")
+    with pytest.raises(Truncated):
+        Caller(model, name="scripted", retries=1).ask(PROMPT, SCHEMA)
+
+
+def test_a_slow_model_is_given_up_in_time() -> None:
+    def slow(messages: list[Any]) -> Any:
+        time.sleep(5)
+        return {"lr": 0.1}
+
+    began = time.monotonic()
+    with pytest.raises(ModelTimeout):
+        caller(slow, timeout=0.3).ask(PROMPT, SCHEMA)
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("word", ["raise", "lower", "dropout", "stop"])
+def test_the_liked_option_wins_under_any_letter(word: str) -> None:
+    found = caller(favouring(word)).choose(PROMPT, OPTIONS)
+    assert word in OPTIONS[found.index]
+    assert sum(found.probabilities) == pytest.approx(1)
+    assert not found.voted
+
+
+@pytest.mark.parametrize("letter", "ABCD")
+def test_a_favourite_letter_cancels_out(letter: str) -> None:
+    found = caller(lambda m: Scored({x: 0.7 if x == letter else 0.1 for x in "ABCD"})).choose(PROMPT, OPTIONS)
+    assert found.probabilities == pytest.approx([0.25] * 4)
+    single = caller(lambda m: Scored({x: 0.7 if x == letter else 0.1 for x in "ABCD"}))
+    assert max(single.choose(PROMPT, OPTIONS, rotations=False).probabilities) > 0.5
+
+
+def test_a_server_without_log_probabilities_votes() -> None:
+    def votes(messages: list[Any]) -> Any:
+        letters = letters_of(str(messages[-1].text))
+        return {"letter": next(x for x, text in letters.items() if "dropout" in text)}
+
+    found = caller(votes).choose(PROMPT, OPTIONS)
+    assert (found.index, found.voted) == (2, True)
+
+
+def test_only_the_last_line_rotates_so_that_a_cache_serves_the_rest() -> None:
+    model = ScriptedChat.of(favouring("stop"))
+    Caller(model, name="scripted").choose(PROMPT, OPTIONS)
+    texts = [str(messages[-1].text).splitlines() for messages, _ in model.calls]
+    assert len(texts) == 4
+    assert len({tuple(lines[:-1]) for lines in texts}) == 1
+    assert len({lines[-1] for lines in texts}) == 4
+
+
+def test_one_option_costs_no_call() -> None:
+    assert caller([]).choose(PROMPT, ["only"]).index == 0
+
+
+def test_letters_read_back_and_average() -> None:
+    text = f"{list_options(OPTIONS)}\n{letter_line(4, 1)}"
+    assert letters_of(text) == {"A": "lower lr", "B": "add dropout", "C": "stop", "D": "raise lr"}
+    assert rotated(3, 2) == {"A": 2, "B": 0, "C": 1}
+    assert average([[0.0, -1.0], [-1.0, 0.0]]) == pytest.approx([0.731, 0.269], abs=1e-3)
+
+
+def test_every_call_is_logged_and_a_replay_needs_no_model(tmp_path: Path) -> None:
+    log = CallLog(tmp_path / "calls.jsonl")
+    live = Caller(RandomChat(seed=4), name="random", log=log)
+    live.trial = 3
+    said, chosen = live.ask(PROMPT, SCHEMA), live.choose(PROMPT, OPTIONS)
+    assert [call.trial for call in log] == [3] * 5
+    assert all(call.role == "planner" and call.tokens_in > 0 for call in log)
+    again = Caller(ReplayChat.open(tmp_path), name="replay")
+    assert again.ask(PROMPT, SCHEMA).value == said.value
+    assert again.choose(PROMPT, OPTIONS).probabilities == pytest.approx(chosen.probabilities)
+    with pytest.raises(ModelError):
+        again.ask(Prompt("planner", "", "never asked", ""), SCHEMA)
+
+
+def test_half_a_line_at_the_end_of_the_log_harms_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "calls.jsonl"
+    Caller(ScriptedChat.of([{"lr": 0.1}]), name="s", log=CallLog(path)).ask(PROMPT, SCHEMA)
+    with path.open("a") as file:
+        file.write('{"time": "2026-01-01T00:00')
+    Caller(ScriptedChat.of([{"lr": 0.01}]), name="s", log=CallLog(path)).ask(PROMPT, SCHEMA)
+    assert [json.loads(call.content)["lr"] for call in CallLog(path)] == [0.1, 0.01]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Decoding(temperature=-1),
+        lambda: Decoding(top_p=0),
+        lambda: Decoding(max_tokens=0),
+        lambda: Caller(RandomChat(), name="x", timeout=0),
+    ],
+)
+def test_settings_without_meaning_are_refused(make: Callable[[], Any]) -> None:
+    with pytest.raises(ValueError, match=r"must|>="):
+        make()
