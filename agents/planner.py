@@ -1,6 +1,7 @@
 """The planner: choose among the advisors' candidates, or propose a configuration. A function of data and a model.
 
-A small model is a poor optimiser but a fair judge (docs/choosing.md), so it chooses; a capable one may propose.
+A small model is a poor optimiser, so it chooses among what is valid anyway; a capable one may propose. What is known of
+how well either goes, and what is not, stands in docs/choosing.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Steps in words: what one configuration changes against another, and what a diagnosis asks for.
 
-A small model knows what helps against overfitting, but not that `min_samples_leaf` regularises. So each change is
-glossed with what it does, in the very words in which a remedy is put: what is left to the model is to match and weigh.
+That `min_samples_leaf` regularises need not be known to a small model: each change is glossed with what it does, in the
+very words in which a remedy is put, so that what is left to the model is to match and weigh.
 """
 
 from __future__ import annotations
