@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -69,6 +70,8 @@ def tune(folder: Path, trials: int, model: bool) -> None:
 
 def main() -> None:
     """Fork, tell, wait, tell."""
+    with tempfile.TemporaryDirectory() as folder:  # what a study imports when it is first used
+        Study.create(Path(folder) / "s", name="w", space=SPACE, metric="loss", direction=Direction.MINIMIZE).close()
     for line in sys.stdin:
         pid = os.fork()
         if pid == 0:
