@@ -88,7 +88,8 @@ def _useful(done: Sequence[Trial], direction: Direction) -> list[Trial]:
     """The best trials, then the latest, at most `ROWS`."""
     valued = [t for t in done if t.value is not None]
     best = sorted(valued, key=lambda t: (-direction.sign * (t.value or 0.0), t.number))[: ROWS // 2]
-    latest = [t for t in reversed(done) if t not in best][: ROWS - len(best)]
+    shown = {t.number for t in best}
+    latest = [t for t in reversed(done) if t.number not in shown][: ROWS - len(best)]
     return [*best, *latest]
 
 
