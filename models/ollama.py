@@ -98,11 +98,12 @@ class OllamaChat(ChatOllama):
 
     def _check_count(self, messages: list[BaseMessage], counted: int, num_ctx: int) -> None:
         surely = sum(fewest_tokens(str(m.text)) for m in messages)
+        held = min(num_ctx, self.longest)  # the server opens no more than the model was trained for
         # Old servers leave the count out, or count only what was not cached: then there is nothing to compare.
-        if counted and (counted < surely or counted >= num_ctx):
+        if counted and (counted < surely or counted >= held):
             raise PromptTooLong(
-                f"Ollama cut the prompt: it read {counted} tokens of at least {surely}, with num_ctx={num_ctx}; "
-                f"{self.model} has a shorter context, use another model"
+                f"Ollama cut the prompt: it read {counted} tokens of at least {surely}, and {self.model} holds {held}; "
+                "shorten it, or use a model with a longer context"
             )
 
     def _iterate_over_stream(

@@ -24,10 +24,16 @@ NAME = "smollm2:135m"
 
 
 class OllamaServer:
-    """The server's state: which model answers, and which fault is on (`500`, `slow`, `empty`, `text`, `length`)."""
+    """The server's state: which model answers, and which fault is on.
+
+    Faults: `500`, `slow`, `drip` (a word a fifth of a second, without end), `empty`, `text`, `length`. `cut` is a
+    context, in tokens, that the server opens whatever it was asked for and whatever it says of the model.
+    """
 
     def __init__(self, model: BaseChatModel, context: int = 8192) -> None:
         self.model, self.context = model, context
+        self.cut = 2**20
+        self.dripped = threading.Event()  # set when the client of a drip has gone
         self.fault = ""
         self.faults_left = 10**6  # how many answers the fault spoils
         self.asked: list[dict[str, Any]] = []
@@ -63,6 +69,9 @@ class OllamaServer:
         messages = [KINDS[m["role"]](m["content"]) for m in given]
         options = body.get("options", {})
         counted = sum(approx_tokens(str(m.text)) for m in messages)
+        room = min(int(options.get("num_ctx", 4096)), self.context, self.cut)
+        if counted > room:  # the real one drops what does not fit, and says nothing
+            messages = [HumanMessage(str(messages[-1].text)[-2 * room :])]
         message = self._answer(messages, body, options)
         text = {"empty": "", "text": "I would lower it."}.get(fault, str(message.text))
         done = "length" if fault == "length" else "stop"
@@ -71,7 +80,7 @@ class OllamaServer:
             "created_at": "2026-01-01T00:00:00Z",
             "done": True,
             "done_reason": done,
-            "prompt_eval_count": min(counted, int(options.get("num_ctx", 4096))),
+            "prompt_eval_count": min(counted, room),
             "eval_count": approx_tokens(text),
         }
         answer |= {"response": text} if path == "/api/generate" else {"message": {"role": "assistant", "content": text}}
@@ -99,6 +108,9 @@ def serving(server: OllamaServer) -> Iterator[OllamaServer]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])) or b"{}")
+            if server.fault == "drip" and self.path == "/api/chat":
+                self._drip()
+                return
             self._say(*server.reply(self.path, body))
 
         def _say(self, status: int, answer: dict[str, Any]) -> None:
@@ -111,6 +123,18 @@ def serving(server: OllamaServer) -> Iterator[OllamaServer]:
                 self.wfile.write(data)
             except BrokenPipeError:  # the client gave up, as it should
                 return
+
+        def _drip(self) -> None:
+            word = {"model": NAME, "created_at": "", "done": False, "message": {"role": "assistant", "content": "so "}}
+            self.send_response(200)
+            self.end_headers()
+            try:
+                while True:
+                    self.wfile.write(json.dumps(word).encode() + b"\n")
+                    self.wfile.flush()
+                    time.sleep(0.2)
+            except OSError:
+                server.dripped.set()
 
         def log_message(self, *_: Any) -> None:
             """Quiet."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from doubles import SPACE, FunctionRunner, Listening
+from langchain_ollama import ChatOllama
 from ollama_server import NAME, OllamaServer, serving
 
 from luthier.graphs.events import Warned
@@ -104,6 +105,36 @@ def test_a_prompt_that_the_server_would_cut_is_refused(server: OllamaServer) -> 
     server.context = 512
     with pytest.raises(PromptTooLong):
         caller().ask(Prompt("planner", "", "", "word " * 9000), SCHEMA)
+
+
+@pytest.mark.parametrize("cut", [2048, 64])
+def test_a_prompt_that_was_cut_without_a_word_is_noticed(server: OllamaServer, cut: int) -> None:
+    """With half the prompt gone the count is below ours; a little above the context it equals what the model holds."""
+    server.context, server.cut = 2048, cut
+    with pytest.raises(PromptTooLong, match="cut the prompt"):
+        caller().ask(Prompt("planner", "", "", "loss=0.12 " * (380 if cut == 2048 else 100)), SCHEMA)
+
+
+def test_the_context_grows_by_doubling_and_holds_prompt_and_answer(server: OllamaServer) -> None:
+    server.context = 65536
+    caller().ask(Prompt("planner", "", "", "loss=0.12 " * 1500), SCHEMA)
+    assert server.asked[0]["options"]["num_ctx"] == 16384
+
+
+def test_a_time_limit_ends_the_generation_on_the_server_too(server: OllamaServer) -> None:
+    server.fault = "drip"
+    with pytest.raises(ModelTimeout):
+        caller(timeout=0.5).ask(PROMPT, SCHEMA)
+    assert server.dripped.wait(timeout=5)
+
+
+def test_a_plain_chat_ollama_learns_to_notice(server: OllamaServer) -> None:
+    server.cut = 64
+    adopted = open_model(ChatOllama(model=NAME, temperature=0.3))
+    assert isinstance(adopted, OllamaChat)
+    assert adopted.temperature == 0.3
+    with pytest.raises(PromptTooLong):
+        adopted.invoke("loss=0.12 " * 100)
 
 
 def test_a_study_survives_a_server_that_dies(server: OllamaServer, tmp_path: Path) -> None:
