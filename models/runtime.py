@@ -79,11 +79,12 @@ class Runtime:
     def __init__(self, path: Path, n_ctx: int) -> None:
         self.path, self.n_ctx = path, n_ctx
         check_file(path)
-        key = secrets.token_urlsafe(24)
-        self._server = _start(path, n_ctx, key)
+        self.key = secrets.token_urlsafe(24)
+        self._server = _start(path, n_ctx, self.key)
+        self.url = f"{self._server.listening_address}/v1"  # OpenAI-compatible, for whoever has the key
         self._client = httpx.Client(
             base_url=self._server.listening_address,
-            headers={"Authorization": f"Bearer {key}"},
+            headers={"Authorization": f"Bearer {self.key}"},
             trust_env=False,  # a proxy has no business between us and ourselves
         )
 
