@@ -190,6 +190,8 @@ class _Conversation:
         try:
             for line in lines:
                 self._take(json.loads(line))
+        except InputError:
+            raise  # a full disk is a ValueError too, and the user's to mend
         except (ValueError, TypeError, KeyError):
             self._give_up()
         if len(self._rest) > MAX_MESSAGE:
