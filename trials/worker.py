@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .causes import cause_of_error, cause_of_exit, conclude
+from .errors import InputError
 from .process_runner import ProcessRunner
 from .processes import MARK, more_kills, oom_kills, recorded
 from .proxy import MAX_MESSAGE
