@@ -21,7 +21,8 @@ from .errors import ModelTimeout, PromptTooLong
 from .tokens import approx_tokens, fewest_tokens
 
 # A server that is up takes a connection at once. The whole call is bounded by `timeout`; this ends only a dead one.
-_LIMITS = httpx.Timeout(600.0, connect=5.0)  # seconds
+_WAIT = httpx.Timeout(600.0, connect=5.0)  # seconds
+_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)  # so that no socket is left when the process ends
 TEMPLATE_TOKENS = 64  # the chat template's own marks, and more for each message
 _OPTIONS = {
     "temperature": "temperature",
@@ -44,7 +45,9 @@ class OllamaChat(ChatOllama):
 
     least_ctx: int = 4096  # tokens; the context grows by doubling, because each new size reloads the model
     reasoning: bool | str | None = False
-    sync_client_kwargs: dict[str, Any] | None = Field(default_factory=lambda: {"timeout": _LIMITS})
+    sync_client_kwargs: dict[str, Any] | None = Field(
+        default_factory=lambda: {"timeout": _WAIT, "limits": _CONNECTIONS}
+    )
     _longest: int | None = PrivateAttr(default=None)
 
     @property

@@ -44,13 +44,15 @@ def runtime_for(path: Path, n_ctx: int) -> Runtime:
 
 
 def threads() -> tuple[int, int]:
-    """Threads for (generation, prompt). LUTHIER_THREADS sets both.
+    """Threads for (generation, prompt). LUTHIER_THREADS sets both; a ModelSpecError says when it is no number.
 
     Threads wait for one another after each layer. On two cores of which one was busy, the 135M model generated 80
     tokens/s with one thread and 1 to 20 with two; so a core stays free when generating. A prompt is worked on in
     large batches, waits less, and takes all cores.
     """
     if wanted := os.environ.get("LUTHIER_THREADS"):
+        if not wanted.isdigit() or int(wanted) < 1:
+            raise ModelSpecError(f"LUTHIER_THREADS must be a whole number of 1 or more, but is {wanted!r}; change it")
         return int(wanted), int(wanted)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(cores - 1, MAX_THREADS)), max(1, min(cores, MAX_THREADS))
@@ -85,6 +87,7 @@ class Runtime:
         self._client = httpx.Client(
             base_url=self._server.listening_address,
             headers={"Authorization": f"Bearer {self.key}"},
+            limits=httpx.Limits(max_keepalive_connections=0),  # so that no socket is left when the process ends
             trust_env=False,  # a proxy has no business between us and ourselves
         )
 

@@ -71,7 +71,8 @@ def from_hub(entry: ModelFile, scratch: Path, on_progress: OnProgress) -> Path:
 def _stream(client: httpx.Client, url: str, target: Path, entry: ModelFile, on_progress: OnProgress) -> None:
     """Append to `target` what it lacks; begin anew where the server cannot go on."""
     begin = size_of(target) if size_of(target) < entry.size else 0
-    with client.stream("GET", url, headers={"Range": f"bytes={begin}-"} if begin else {}) as answer:
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={begin}-"} if begin else {})
+    with client.stream("GET", url, headers=headers) as answer:
         answer.raise_for_status()
         if answer.status_code != httpx.codes.PARTIAL_CONTENT:
             begin = 0
@@ -80,7 +81,7 @@ def _stream(client: httpx.Client, url: str, target: Path, entry: ModelFile, on_p
             raise SourceError(f"the file there has {begin + length} bytes, not {entry.size}")
         with target.open("r+b" if begin else "wb") as sink:
             sink.seek(begin)
-            for block in answer.iter_bytes(_BLOCK):
+            for block in answer.iter_raw():  # as it comes: what is gathered first is lost when the line breaks
                 sink.write(block)
                 on_progress(sink.tell(), entry.size, f"fetching {entry.name}")
 

@@ -148,7 +148,7 @@ class TestEmbedded(ChatModelContract):
 
     def test_a_prompt_that_does_not_fit_is_refused(self, caller: Caller) -> None:
         with pytest.raises(PromptTooLong):
-            caller.ask(Prompt("planner", "", "", "word " * 5000), SCHEMA)
+            caller.ask(Prompt("planner", "", "", "word " * 20_000), SCHEMA)
 
     def test_langchain_s_structured_output(self, model: BaseChatModel) -> None:
         found = model.with_structured_output(SCHEMA).invoke([HumanMessage("Propose a configuration.")])
@@ -171,7 +171,7 @@ class TestOpenAI(ChatModelContract):
 
     def test_a_prompt_that_does_not_fit_is_refused(self, caller: Caller) -> None:
         with pytest.raises(PromptTooLong):
-            caller.ask(Prompt("planner", "", "", "word " * 5000), SCHEMA)
+            caller.ask(Prompt("planner", "", "", "word " * 20_000), SCHEMA)
 
     def test_the_port_is_not_for_everybody(self, monkeypatch: pytest.MonkeyPatch) -> None:
         from luthier.models.embedded import EmbeddedChat

@@ -34,11 +34,6 @@ from luthier.trials.records import Direction
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
 
-# The client's connections end with it, whenever the collector comes by.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 PROMPT = Prompt("planner", "You tune.", "", "Which is best?")
 SCHEMA = {"type": "object", "properties": {"lr": {"enum": [0.1, 0.01]}}, "required": ["lr"]}
 
