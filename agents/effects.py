@@ -7,6 +7,7 @@ ten trials are far from any asymptote.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -86,8 +87,14 @@ def _p_value(shuffled: np.ndarray, strength: float) -> float:
 
 def _shuffles(values: np.ndarray) -> np.ndarray:
     """Permutations of a shape-(n,) array, shape (PERMUTATIONS, n); the same each time."""
-    rng = np.random.default_rng(0)
-    return np.asarray(values[rng.permuted(np.tile(np.arange(len(values)), (PERMUTATIONS, 1)), axis=1)])
+    return np.asarray(values[_orders(len(values))])
+
+
+@lru_cache(maxsize=4)  # hyperparameters have nearly all the same number of trials; an entry takes about a megabyte
+def _orders(n: int) -> np.ndarray:
+    orders = np.random.default_rng(0).permuted(np.tile(np.arange(n), (PERMUTATIONS, 1)), axis=1)
+    orders.setflags(write=False)
+    return orders
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
