@@ -76,17 +76,18 @@ def tune(
         place, name=name, space=known, metric=metric, direction=Direction(direction), seed=seed, spec=spec
     )
     try:
-        run_study(
-            study,
-            runner,
-            budget=budget,
-            model=model,
-            workflow=workflow,
-            noise=noise,
-            stop_early=stop_early,
-            advisors=advisors,
-            listen=on_event,
-        )
+        with study.lock():
+            run_study(
+                study,
+                runner,
+                budget=budget,
+                model=model,
+                workflow=workflow,
+                noise=noise,
+                stop_early=stop_early,
+                advisors=advisors,
+                listen=on_event,
+            )
     finally:
         runner.close()
     return study

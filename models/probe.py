@@ -18,6 +18,7 @@ from .errors import ModelError, NotJSON, OutOfRange
 
 PROPOSALS = 8
 TIME_LIMIT = 75.0  # seconds for the whole probe; what is left then is not asked
+CALL_LIMIT = 30.0  # seconds for one question: a slow one must not eat the time of all others
 SPEED_TOKENS = 48  # generated to measure the speed
 
 SYSTEM = "You tune a training script. Choose the move that repairs what the situation shows."
@@ -87,13 +88,13 @@ class Report:
 
 def probe(chat: BaseChatModel, *, name: str, said: Callable[[str], None] = lambda text: None) -> Report:
     """Ask a model what agents would ask it, for about a minute. Its failures are part of the figure."""
-    caller = Caller(chat, name=name, timeout=TIME_LIMIT, retries=0)
+    caller = Caller(chat, name=name, timeout=CALL_LIMIT, retries=0)
     deadline = time.monotonic() + TIME_LIMIT
     trouble: list[str] = []
-    said("speed")
-    prompt_speed, answer_speed = _speeds(caller, trouble)
     valid, inside = _proposals(caller, deadline - TIME_LIMIT / 2, said, trouble)
     choosing, seconds = _choices(caller, deadline, said, trouble)
+    said("speed")
+    prompt_speed, answer_speed = _speeds(caller, trouble)
     last = trouble[-1] if trouble else ""
     return Report(name, valid, inside, choosing, seconds, prompt_speed, answer_speed, last)
 
