@@ -29,7 +29,7 @@ def load() -> list[dict[str, Any]]:
     for curve in curves:
         for side in ("train", "valid"):
             curve[side] = [math.nan if v is None else v for v in curve[side]]
-    return list(curves)
+    return [curve for curve in curves if curve["set"] == "first"]
 
 
 def verdict(curve: dict[str, Any]) -> Verdict:

@@ -100,6 +100,6 @@ def test_the_held_out_labels_are_met_as_often_as_the_docs_say() -> None:
             curve["best"],
         ).verdict
         == curve["label"]
-        for curve in CURVES[1::2]
+        for curve in [c for c in CURVES if c["set"] == "first"][1::2]
     )
     assert right == 32
