@@ -45,7 +45,8 @@ def sparkline(values: Sequence[float], width: int = 20) -> str:
 
 
 def _bar(value: float, low: float, high: float) -> str:
-    share = 0.5 if high == low else (value - low) / (high - low)
+    # Halves, since the difference of two huge values is infinite.
+    share = 0.5 if high == low else (value / 2 - low / 2) / (high / 2 - low / 2 or 1.0)
     return BARS[min(int(share * len(BARS)), len(BARS) - 1)]
 
 
