@@ -87,6 +87,18 @@ def test_a_small_space_that_is_used_up_ends_without_repetition(advisor: Advisor)
 
 
 @pytest.mark.parametrize("advisor", [GPAdvisor(), TPEAdvisor()], ids=lambda a: a.name)
+@pytest.mark.parametrize("n", [6, 40])
+def test_a_constraint_that_few_points_satisfy_leaves_no_advisor_without_a_word(advisor: Advisor, n: int) -> None:
+    """The better values lie beyond the constraint, where the samplers' wishes go."""
+    space = Space({name: Float(0.0, 1.0, default=0.1) for name in "xyz"}, constraints=("x + y + z <= 0.5",))
+    rng = np.random.default_rng(0)
+    configs = [space.sample(rng, tries=10_000) for _ in range(n)]
+    trials = [complete(i, c, -float(sum(c.values()))) for i, c in enumerate(configs)]
+    (candidate,) = ask(advisor, trials, space=space)
+    space.validate(candidate.config)
+
+
+@pytest.mark.parametrize("advisor", [GPAdvisor(), TPEAdvisor()], ids=lambda a: a.name)
 def test_seeds_differ(advisor: Advisor) -> None:
     trials = history(2)
     assert ask(advisor, trials, seed=1) != ask(advisor, trials, seed=2)

@@ -9,7 +9,7 @@ import numpy as np
 from .advisor import Advisor
 from .local import LocalAdvisor
 from .records import Candidate, Config, Direction, State, Trial
-from .sampling import ask
+from .sampling import ask, is_new, near
 from .space import Space
 
 GP_STARTUP = 4  # trials before the GP, the default among them; Optuna's own 10 make ten "GP" trials random
@@ -57,7 +57,7 @@ class GPAdvisor:
 
         sampler = GPSampler(seed=seed, n_startup_trials=1)
         reason = f"a Gaussian process over {len(trials)} trials expects the most improvement here"
-        return [Candidate(c, self.name, reason) for c in ask(sampler, space, trials, direction, n)]
+        return [Candidate(c, self.name, reason) for c in ask(sampler, space, trials, direction, n, seed)]
 
 
 class TPEAdvisor:
@@ -74,7 +74,7 @@ class TPEAdvisor:
         sampler = TPESampler(seed=seed, multivariate=True, n_startup_trials=TPE_STARTUP)
         early = len(trials) < TPE_STARTUP
         reason = "a random point, too few trials for TPE" if early else "resembles the better trials more than the rest"
-        return [Candidate(c, self.name, reason) for c in ask(sampler, space, trials, direction, n)]
+        return [Candidate(c, self.name, reason) for c in ask(sampler, space, trials, direction, n, seed)]
 
 
 def default_advisors() -> list[Advisor]:
@@ -99,20 +99,12 @@ def _start_points(space: Space, trials: Sequence[Trial], seed: int, n: int) -> l
 
     A stated default is a strong opponent, and what is good mostly lies near it; far corners fail more than they teach.
     """
-    rng = np.random.default_rng(seed)
+    rng, centre = np.random.default_rng(seed), space.to_unit(space.default())
     seen = {space.key(trial.config) for trial in trials}
     found: list[Config] = []
     for _ in range(TRIES * n):
-        config = _near_default(space, rng) if space.default_is_complete else space.sample(rng)
-        if len(found) < n and space.key(config) not in seen and space.satisfies(config):
+        config = near(space, centre, START_SPREAD, rng) if space.default_is_complete else space.sample(rng)
+        if len(found) < n and is_new(space, config, seen):
             seen.add(space.key(config))
             found.append(config)
     return found
-
-
-def _near_default(space: Space, rng: np.random.Generator) -> Config:
-    centre = space.to_unit(space.default())
-    point = np.clip(centre + START_SPREAD * rng.standard_normal(len(centre)), 0.0, 1.0)
-    return space.clip(
-        {name: p.from_unit(float(u)) for (name, p), u in zip(space.parameters.items(), point, strict=True)}
-    )

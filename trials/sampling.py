@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from .distributions import to_distributions
 from .records import Config, Direction, State, Trial
@@ -13,8 +15,11 @@ from .space import Space
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.distributions import BaseDistribution
 
-TRIES = 20  # asks for one candidate before giving up: each refused one is told to the sampler as bad
+Key = tuple[tuple[str, str], ...]  # of `Space.key`
+TRIES = 5  # asks for one candidate, before what is near the last wish will do: a GP's asks are dear
+SPREADS = np.geomspace(0.02, 1.0, 300)  # of each (log) range: how far that search looks, ever wider
 
 
 def observed(trials: Sequence[Trial], direction: Direction) -> list[tuple[Trial, float]]:
@@ -42,11 +47,13 @@ def ask(
     trials: Sequence[Trial],
     direction: Direction,
     n: int,
+    seed: int,
 ) -> list[Config]:
     """Up to `n` different new configurations from a sampler, inside the space and its constraints.
 
     Inactive hyperparameters stand at their default, so that each trial is a point of one complete space and the
-    sampler never falls back to drawing at random. What was asked and not taken counts as the worst value seen.
+    sampler never falls back to drawing at random. What was asked already counts as the worst value seen. A wish that
+    was tried before or breaks a constraint is asked for anew, and in the end replaced by a draw near it.
     """
     import optuna
 
@@ -59,18 +66,47 @@ def ask(
             params = space.clip(trial.config) if not space.contains(trial.config) else trial.config
             row = {**space.complete_default(), **params}
             study.add_trial(optuna.trial.create_trial(params=row, distributions=ranges, value=value))
-        seen = {space.key(trial.config) for trial in trials}
+        seen, rng = {space.key(trial.config) for trial in trials}, np.random.default_rng(seed)
         found: list[Config] = []
-        for _ in range(TRIES + n):
-            asked = study.ask(ranges)
-            config = space.clip(asked.params)
-            if space.key(config) not in seen and space.satisfies(config):
-                found.append(config)
-                seen.add(space.key(config))
-            if len(found) == n:
-                break
-            study.tell(asked, worst)
+        while len(found) < n and (config := _wish(study, ranges, worst, space, seen, rng)) is not None:
+            found.append(config)
+            seen.add(space.key(config))
     return found
+
+
+def _wish(
+    study: optuna.Study,
+    ranges: dict[str, BaseDistribution],
+    worst: float,
+    space: Space,
+    seen: Collection[Key],
+    rng: np.random.Generator,
+) -> Config | None:
+    for _ in range(TRIES):
+        asked = study.ask(ranges)
+        study.tell(asked, worst)
+        if is_new(space, config := space.clip(asked.params), seen):
+            return config
+    return new_near(space, space.to_unit(asked.params), seen, rng)
+
+
+def is_new(space: Space, config: Config, seen: Collection[Key]) -> bool:
+    """Whether a configuration of the space satisfies its constraints and is none of `seen`."""
+    return space.key(config) not in seen and space.satisfies(config)
+
+
+def near(space: Space, centre: np.ndarray, spread: float, rng: np.random.Generator) -> Config:
+    """A configuration drawn around a point of the unit cube, `spread` its standard deviation; constraints aside."""
+    point = np.clip(centre + spread * rng.standard_normal(len(centre)), 0.0, 1.0)
+    return space.clip(
+        {name: p.from_unit(float(u)) for (name, p), u in zip(space.parameters.items(), point, strict=True)}
+    )
+
+
+def new_near(space: Space, centre: np.ndarray, seen: Collection[Key], rng: np.random.Generator) -> Config | None:
+    """A new valid configuration close to a point of the unit cube; None when an ever wider search found none."""
+    drawn = (near(space, centre, float(spread), rng) for spread in SPREADS)
+    return next((config for config in drawn if is_new(space, config, seen)), None)
 
 
 @contextmanager
