@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from .errors import SpaceError, SpecError
 from .expression import Expression
-from .placeholders import RESERVED
 from .records import Value
+from .template import BUILT_IN
 
 Kind = Literal["float", "int", "str", "bool", "unknown"]
 UNKNOWN: Any = object()  # a value that only running the script would show
@@ -140,7 +140,7 @@ def name_for(said: str) -> str:
     """A hyperparameter's name for an option: `--batch-size` is `batch_size`, `--lambda` is `lambda_`."""
     name = re.sub(r"\W", "_", said.lstrip("-")).strip("_") or "x"
     name = f"x{name}" if name[0].isdigit() else name
-    return f"{name}_" if keyword.iskeyword(name) or name in RESERVED else name
+    return f"{name}_" if keyword.iskeyword(name) or name in BUILT_IN else name
 
 
 def kind_of(value: Any) -> Kind:

@@ -11,9 +11,6 @@ from . import template
 from .space_yaml import PlacedError, placed
 from .yaml_file import Place
 
-# What Luthier itself fills in: the config file's path, the trial's folder, the seed of a repeated run.
-RESERVED = ("config", "trial", "seed")
-
 
 def check_placeholders(
     names: Iterable[str], *, run: str, env: Mapping[str, str] | None = None, config_file: str | None = None
@@ -25,7 +22,7 @@ def check_placeholders(
     """
     known = list(names)
     for name in known:
-        if name in RESERVED:
+        if name in template.BUILT_IN:
             raise PlacedError(f"{name!r} is a name of Luthier's own, for `{{{name}}}`; choose another", ("space", name))
     with placed("run"):
         words: dict[Place, list[str]] = {("run",): template.split(run)}
@@ -65,7 +62,7 @@ def check_command(run: str, folder: Path, *, python: str | None = None, env: Map
 
 
 def _check_known(name: str, known: list[str], place: Place) -> None:
-    if name in known or name in RESERVED:
+    if name in known or name in template.BUILT_IN:
         return
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {{{near[0]}}}?" if near else "give it a range there, or write a value in its place"

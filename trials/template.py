@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from .errors import SpecError
 from .records import Value
 
+BUILT_IN = ("config", "trial", "seed")  # filled in by Luthier: the config file's path, the trial's folder, the seed
 # `{{` and `}}` are braces; `{x}` is a value; `{x:--on|--off}` is a switch. Other braces stay as they are.
 _PLACEHOLDER = re.compile(r"\{\{|\}\}|\{(?P<name>[A-Za-z_]\w*)(?::(?P<on>-[^{}|]*)(?:\|(?P<off>-[^{}|]*))?)?\}")
 
