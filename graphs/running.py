@@ -51,7 +51,8 @@ def repair_node(state: State, parts: Parts, node: Node) -> Update:
     assert outcome.failure is not None
     assert isinstance(runner, CommandRunner)
     try:
-        found = repair(runner.declared, outcome.failure.detail, parts.caller if node.prompt else None)
+        caller = parts.caller if node.prompt else None
+        found = repair(runner.declared, outcome.failure.detail, caller, taken=runner.words)
         edited = None if found is None else runner.with_edit(found.renames)
     except (ModelError, SpecError) as error:
         parts.warn("coder", f"the coder could not repair the launch: {error}")

@@ -30,7 +30,6 @@ from .watch import Ending, Watch
 TRIAL = "LUTHIER_TRIAL"  # environment variable: the trial's folder
 _NAME = re.compile(r"-{0,2}[A-Za-z0-9][\w.-]*")  # of an option or a key
 SEED = "LUTHIER_SEED"  # environment variable: the run's seed
-BUILT_IN = ("config", "trial", "seed")  # placeholders for the configuration file, the trial's folder, the run's seed
 
 
 class CommandRunner(ProcessRunner):
@@ -94,6 +93,11 @@ class CommandRunner(ProcessRunner):
         """The options and configuration keys that stand for hyperparameters: all that a repair may rename."""
         keys = () if self._config_file is None else (self._names or ())
         return [*template.options(self._words), *keys]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command line's words, placeholders as they are written: names that a repair may not take again."""
+        return tuple(self._words)
 
     def with_edit(self, extra: Mapping[str, str]) -> CommandRunner:
         """A runner like this one, with options or configuration keys under other names: a repair of the launch.
@@ -187,7 +191,7 @@ class CommandRunner(ProcessRunner):
                 "{config} is the configuration file's path, but there is none; add `config_file: config.yaml`"
             )
         for name in used:
-            if known is not None and name not in known and name not in BUILT_IN:
+            if known is not None and name not in known and name not in template.BUILT_IN:
                 near = get_close_matches(name, known, n=1)
                 hint = f"did you mean {{{near[0]}}}?" if near else "add it to the space, or write {{ }} for real braces"
                 raise SpecError(f"a placeholder must name a hyperparameter, but {{{name}}} is none; {hint}")
