@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from .causes import cause_of_error, cause_of_exit, conclude
-from .errors import InputError
 from .process_runner import ProcessRunner
 from .processes import MARK, more_kills, oom_kills, recorded
 from .proxy import MAX_MESSAGE
@@ -188,13 +187,14 @@ class _Conversation:
         except ConnectionError:
             return False
         *lines, self._rest = (self._rest + data).split(b"\n")
-        try:
-            for line in lines:
-                self._take(json.loads(line))
-        except InputError:
-            raise  # a full disk is a ValueError too, and the user's to mend
-        except (ValueError, TypeError, KeyError):
-            self._give_up()
+        for line in lines:
+            try:
+                report = self._take(json.loads(line))
+            except (ValueError, TypeError, KeyError):
+                self._give_up()
+                break
+            if report is not None:
+                self._recorder.take(report)  # what its listeners raise is not the worker's fault
         if len(self._rest) > MAX_MESSAGE:
             self._give_up()
         return bool(data) and not self.over
@@ -204,10 +204,11 @@ class _Conversation:
         self.over = self.broken = True
         self.failure = Failure(Cause.CRASH, "the worker process said what cannot be read")
 
-    def _take(self, message: Mapping[str, Any]) -> None:
+    def _take(self, message: Mapping[str, Any]) -> Report | None:
+        """Take one message; a report is returned."""
         match message:
             case {"report": [step, value]}:
-                self._recorder.take(Report(step, {self._metric: value}))
+                return Report(int(step), {self._metric: float(value)})
             case {"ask": "should_prune"}:
                 self._say(self._recorder.stop_asked)
             case {"suggest": name, "kind": kind, "parameter": parameter, "value": value}:
@@ -218,6 +219,7 @@ class _Conversation:
             case {"done": done}:
                 self.over = True
                 self._end(done)
+        return None
 
     def _end(self, done: Mapping[str, Any]) -> None:
         match done:
