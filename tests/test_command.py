@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from luthier.trials import config_file, template
@@ -76,6 +76,7 @@ def test_a_value_is_one_word_and_reads_back(value: Value) -> None:
 
 
 @given(configs, st.sampled_from(["c.json", "c.yaml", "c.toml"]))
+@example({"a": "\x85"}, "c.yaml")
 def test_a_configuration_file_reads_back(
     tmp_path_factory: pytest.TempPathFactory, config: dict[str, Value], name: str
 ) -> None:

@@ -36,7 +36,8 @@ def _json(config: Config) -> str:
 def _yaml(config: Config) -> str:
     import yaml
 
-    return str(yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    # Not `allow_unicode`: it writes U+0085 as it is, which reads back as a line break.
+    return str(yaml.safe_dump(config, sort_keys=False))
 
 
 def _toml(config: Config) -> str:
