@@ -11,6 +11,7 @@ from ..trials.study import Study
 from .events import StopReason
 
 SECONDS_AN_HOUR = 3600.0
+LONGEST_REST = 30  # trials without asking a model that keeps failing
 
 
 @dataclass(frozen=True)
@@ -56,3 +57,19 @@ def left(used: Spent, budget: Budget) -> dict[str, float]:
     if budget.failures is not None:
         found["failures"] = budget.failures - used.failures
     return found
+
+
+def rest(trials: Sequence[Trial]) -> int:
+    """For how many more trials a model that fails at every question is not asked: a dead server costs each trial its
+    time limit.
+
+    The first failure costs no rest, and each further one in a row doubles it: 1, 3, 7, 15, then `LONGEST_REST` trials.
+    """
+    failed = idle = 0
+    for trial in reversed(trials):
+        if trial.extra.get("decisions"):
+            break
+        failed += bool(trial.extra.get("model_failures"))
+        idle += not failed
+    longest = min((1 << failed) // 2, LONGEST_REST + 1)  # 0, 1, 2, 4, 8, ...
+    return max(0, longest - 1 - idle)

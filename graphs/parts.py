@@ -16,7 +16,7 @@ from ..trials.records import Candidate, Trial
 from ..trials.runner import Runner
 from ..trials.spec import Budget
 from ..trials.study import Study
-from .budgets import Spent, left, spent
+from .budgets import Spent, left, rest, spent
 from .candidates import candidates_for
 from .events import Event, Listener, Said, Warned, ignore
 from .state import State
@@ -41,11 +41,13 @@ class Parts:
     used: Spent = field(init=False)  # by them
     log: WorkflowLog = field(init=False)
     _warned: set[str] = field(default_factory=set)
+    _begun: int = field(init=False)  # how many trials were finished when this run began
     _context: Context | None = None
     _candidates: list[Candidate] | None = None
 
     def __post_init__(self) -> None:
         self.turn_to(0)
+        self._begun = len(self.trials)
         self.log = WorkflowLog(self.study.folder / WORKFLOWS_FILE)
 
     def turn_to(self, number: int) -> None:
@@ -71,11 +73,14 @@ class Parts:
             self.listen(Warned(text))
 
     def asked(self, state: State) -> Caller | None:
-        """The model, if it may decide once more in this trial: there is one, it has not failed, its turns and
-        tokens are not used up."""
+        """The model, if it may decide once more in this trial: there is one, it has not failed here nor too often
+        before, its turns and tokens are not used up."""
         within = state.get("decisions", 0) < self.workflow.decisions and not state.get("failures")
         tokens = self.budget.tokens
         if tokens is not None and self.used.tokens + state.get("tokens", 0) >= tokens:
+            return None
+        if self.caller is not None and (pause := rest(self.trials[self._begun :])):
+            self.warn("rest", f"{self.caller.name} failed again and again; it is asked again after {pause} more trials")
             return None
         return self.caller if within and state["number"] > 0 else None
 

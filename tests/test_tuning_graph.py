@@ -294,3 +294,17 @@ def test_gain_s_raw_facts_are_kept(study: Study) -> None:
     assert extra["scale"] == pytest.approx((max(values) - min(values)) / 2)  # quartiles of two values
     assert (extra["index"], extra["budget_left"]) == (2, {"trials": 1})
     assert extra["ran"] == ["summarize", "advise", "take", "run", "record"]
+
+
+def test_a_dead_model_is_asked_ever_more_rarely(study: Study) -> None:
+    asked: list[int] = []
+
+    def dead(messages: list[Any]) -> Scored:
+        asked.append(study.next_number())
+        raise ModelMissing("the server does not have it; run: ollama pull it")
+
+    heard = Listening()
+    model = ScriptedChat.of(dead)
+    tune(study, FunctionRunner(bowl), 12, workflow="planner", model=model, advisors=[ListAdvisor()], listen=heard)
+    assert list(dict.fromkeys(asked)) == [1, 2, 4, 8]
+    assert sum("asked again after 1 more trials" in e.text for e in heard.of(Warned)) == 1  # type: ignore[attr-defined]
