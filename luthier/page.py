@@ -69,7 +69,7 @@ def summary_lines(summary: Summary) -> list[str]:
     spent = f"{summary.trials} trials, {duration(summary.training_seconds)} of training"
     model = f"{summary.model}: {summary.tokens:,} tokens, {duration(summary.model_seconds)}"
     lines.append(
-        f"Spent: {spent}; model {escape(model)}. " + (f" Stopped by: {summary.stopped}." if summary.stopped else "")
+        f"Spent: {spent}; model {escape(model)}." + (f" Stopped by: {summary.stopped}." if summary.stopped else "")
     )
     return lines
 
