@@ -3,7 +3,7 @@
     python benchmarks/diagnosis.py [--data ../shared/data]
 
 The labelled curves (tests/data/labelled_curves.json) were labelled by eye before the rules saw them. The rules may be
-changed on the development half (even places) only; the other half is the figure.
+changed on the development curves (the set "first") only; the held-out ones (the set "second") are the figure.
 """
 
 from __future__ import annotations
@@ -20,22 +20,24 @@ import numpy as np
 from luthier.trials.diagnosis import Verdict, diagnose_curves
 from luthier.trials.records import Direction
 
+SETS = {"development": "first", "held out": "second"}
 LABELLED = Path(__file__).parents[1] / "tests" / "data" / "labelled_curves.json"
 
 
-def load() -> list[dict[str, Any]]:
-    """The labelled curves; null stands for NaN."""
+def load(part: str) -> list[dict[str, Any]]:
+    """The labelled curves of one of the `SETS`; null stands for NaN."""
     curves = json.loads(LABELLED.read_text())["curves"]
     for curve in curves:
         for side in ("train", "valid"):
             curve[side] = [math.nan if v is None else v for v in curve[side]]
-    return [curve for curve in curves if curve["set"] == "first"]
+    return [curve for curve in curves if curve["set"] == SETS[part]]
 
 
 def verdict(curve: dict[str, Any]) -> Verdict:
     """What the rules say of one labelled curve, the task's best value given as a study would know it."""
     steps = range(len(curve["valid"]))
-    return diagnose_curves(steps, curve["train"], curve["valid"], Direction.MINIMIZE, curve["best"]).verdict
+    direction = Direction.MAXIMIZE if curve.get("maximize") else Direction.MINIMIZE
+    return diagnose_curves(steps, curve["train"], curve["valid"], direction, curve["best"]).verdict
 
 
 def confusion(curves: list[dict[str, Any]]) -> Counter[tuple[str, str]]:
@@ -72,21 +74,27 @@ def taskset(folder: Path) -> None:
     print(f"TaskSet, {sum(counts.values())} curves: {dict(counts.most_common())}; NaN but not diverged: {missed}")
 
 
+def report(part: str) -> None:
+    """Print how many curves of a part are right, with the interval, and its confusion table."""
+    curves = load(part)
+    counts = confusion(curves)
+    right = sum(n for (a, b), n in counts.items() if a == b)
+    low, high = wilson(right, len(curves))
+    print(f"{part}: {right} of {len(curves)} right, {right / len(curves):.0%} (95 % interval {low:.0%} to {high:.0%})")
+    print(f"{table(counts)}\n")
+
+
 def main() -> None:
-    """Print the figures of both halves, the held-out table, and TaskSet's counts where the data are."""
+    """Print the figures and tables of both parts, and TaskSet's counts where the data are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, help="the folder that holds taskset/")
+    parser.add_argument("--part", choices=SETS, help="one part only")
     parser.add_argument("--wrong", action="store_true", help="list the development curves that are diagnosed wrong")
     args = parser.parse_args()
-    curves = load()
-    for name, half in (("development", curves[::2]), ("held out", curves[1::2])):
-        counts = confusion(half)
-        right = sum(n for (a, b), n in counts.items() if a == b)
-        low, high = wilson(right, len(half))
-        print(f"{name}: {right} of {len(half)} right, {right / len(half):.0%} (95 % interval {low:.0%} to {high:.0%})")
-        print(f"{table(counts)}\n")
+    for part in [args.part] if args.part else SETS:
+        report(part)
     if args.wrong:
-        for place, curve in list(enumerate(curves))[::2]:
+        for place, curve in enumerate(load("development")):
             if verdict(curve) != curve["label"]:
                 print(place, curve["task"][:40], curve["label"], "->", verdict(curve))
     if args.data is not None:

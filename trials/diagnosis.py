@@ -1,8 +1,8 @@
 """What a trajectory shows: one verdict with its evidence in numbers.
 
 The diagnoses are those of the Trajectory Context Summarizer (Expert Blocks, arXiv 2509.15561, section 3); the rules
-are ours, chosen on labelled curves (docs/diagnosis.md). All work on the share of a curve's own range, so that neither
-the metric's unit nor its offset matters.
+are ours, chosen on labelled curves (docs/diagnosis.md). All compare shares of a curve's scale (`trials/curve.py`), so
+that neither the metric's unit nor its offset matters.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import numpy as np
-
+from .curve import MIN_POINTS, Curve, curve_of
 from .records import Cause, Direction, State, Trial
 
-MIN_POINTS = 4  # fewer say nothing about a shape
-TAIL = 0.2  # share of the steps that counts as the end of a curve
-# Shares of a curve's scale: its own range, or the way from its start to the study's best value if that is longer.
-RISE = 0.02  # lost after the best: less is no overfitting
-STILL = 0.012  # gained over the tail: more is still improving
-VISIBLE = 0.05  # of the scale: a curve that moves less does not count as moving at all
-POOR = 0.5  # of the way to the study's best value: a flat curve that came less far is underfitting
-SLOW = 0.2  # of the same: so is one that still improves, but came less far than this
+# Shares of the scale of the whole curve: the way from its start to the study's best value, or its own if longer.
 BEYOND = 0.5  # worse than the start at the end: a curve that ran so far away has diverged
-# Shares of a curve's own range and steps.
-ROUGH = 0.2  # mean size of a backward step from which a curve is unstable
-BACKWARD = 0.3  # share of backward steps from which a curve is unstable
+FAR = 0.05  # still to go at the best: a curve that came nearer is no underfit, however early it settled
+# Shares of the scale after the head.
+RISE = 0.04  # lost after the best: less is no overfitting
+STILL = 0.018  # gained over the tail: more is still improving
+POOR = 2 / 3  # of the way to the study's best value: a flat curve that came less far is underfitting
+SETTLED = 0.04  # away from its best: a curve that stays so near is on its plateau
+ROUGH = 0.02  # the mean step back, from which a curve is unstable
+WANDERING = 2.0  # the way to and fro, in units of the net change, from which a curve is unstable
+# Shares of the steps.
+VALLEYS = 0.2  # turns from better to worse, from which a curve is unstable; pure noise has a third
+LATE = 0.9  # the best must lie before it for what follows to count as lost
 
 
 class Verdict(StrEnum):
@@ -85,50 +85,49 @@ def diagnose_curves(
         return Diagnosis(Verdict.DIVERGED, since, f"not a number from step {since} on", Cause.NAN)
     if len(valid) < MIN_POINTS:
         return Diagnosis(Verdict.HEALTHY, None, f"{len(valid)} points, too few for a shape")
-    cost = -direction.sign * np.asarray(valid, dtype=float)  # lower is better from here on
-    target = None if reference is None else -direction.sign * reference
-    return _shape(list(steps), cost, target, list(valid))
+    curve = curve_of(valid, train, reference, -direction.sign)
+    return _worded(_verdict(curve), curve, steps, valid)
 
 
-def _shape(steps: list[int], cost: np.ndarray, target: float | None, shown: list[float]) -> Diagnosis:
-    smooth = _median3(cost)
-    best, n = int(np.argmin(smooth)), len(cost)
-    low = max(best - 1, 0)
-    best = low + int(np.argmin(cost[low : best + 2]))  # the median moves a peak by one step
-    way = float(smooth[0] - target) if target is not None else 0.0
-    scale = max(float(smooth[0] - smooth.min()), way) or float(np.ptp(smooth)) or 1.0
-    if smooth[-1] - smooth[0] > BEYOND * scale:
-        return Diagnosis(Verdict.DIVERGED, steps[best], f"from {shown[best]:.4g} away to {shown[-1]:.4g}")
-    back = np.diff(cost)[np.diff(cost) > 0]
-    span = float(np.ptp(cost))
-    if span > VISIBLE * scale and n >= 2 * MIN_POINTS and len(back) > BACKWARD * n and back.mean() > ROUGH * span:
-        share = back.mean() / span
-        return Diagnosis(Verdict.UNSTABLE, None, f"{len(back)} of {n - 1} steps go back, by {share:.0%} of its range")
-    tail = max(1, round(TAIL * (n - 1)))
-    recent, lost = float(smooth[-1 - tail] - smooth[-1]), float(smooth[-1] - smooth.min())
-    covered = float(smooth[0] - smooth.min()) / way if way > 0 else 1.0
-    if covered < (SLOW if recent > STILL * scale else POOR):
-        return Diagnosis(Verdict.UNDERFITTING, steps[best], f"{shown[-1]:.4g} is {covered:.0%} of the way to the best")
-    if lost > RISE * scale and best < (1 - TAIL / 2) * (n - 1):
-        return Diagnosis(Verdict.OVERFITTING, steps[best], f"best {shown[best]:.4g}, then worse to {shown[-1]:.4g}")
-    if recent > STILL * scale:
-        return Diagnosis(Verdict.IMPROVING, None, f"{recent / scale:.0%} of all gain came in the last {tail} reports")
-    since = steps[_settled(smooth, scale)]
-    return Diagnosis(Verdict.PLATEAU, since, f"about {shown[-1]:.4g} from step {since} to {steps[-1]}")
+def _verdict(c: Curve) -> Verdict:
+    """The first rule that holds; the order is part of the rules."""
+    falls_back = c.lost > RISE and c.best < LATE * (len(c.cost) - 1)
+    if falls_back and c.train_improves:
+        return Verdict.OVERFITTING
+    if c.beyond > BEYOND or (c.train_worsens and c.lost > BEYOND):
+        return Verdict.DIVERGED
+    if _unstable(c):
+        return Verdict.UNSTABLE
+    if c.recent > STILL:
+        return Verdict.IMPROVING
+    if c.left > FAR and c.covered < POOR and not c.train_arrives:
+        return Verdict.UNDERFITTING
+    return Verdict.OVERFITTING if falls_back else Verdict.PLATEAU
 
 
-def _settled(smooth: np.ndarray, scale: float) -> int:
-    """The first index from which on the curve stays within `RISE` of its scale of its best value."""
-    away = np.nonzero(smooth - np.min(smooth) > RISE * scale)[0]
-    return int(min(away[-1] + 1, len(smooth) - 1)) if len(away) else 0
+def _unstable(c: Curve) -> bool:
+    """Whether the steps back are large and frequent and outweigh what the curve changes on the whole."""
+    often = len(c.later) >= 2 * (MIN_POINTS - 1) and c.valleys >= VALLEYS * len(c.later)
+    return often and c.rough > ROUGH and c.wandering > WANDERING
 
 
-def _median3(values: np.ndarray) -> np.ndarray:
-    """A running median of three, the ends as they are: one odd report is no trend."""
-    if len(values) < 3:
-        return values
-    middle = np.median(np.stack([values[:-2], values[1:-1], values[2:]]), axis=0)
-    return np.concatenate([values[:1], middle, values[-1:]])
+def _worded(verdict: Verdict, c: Curve, steps: Sequence[int], shown: Sequence[float]) -> Diagnosis:
+    """The verdict with the step since when it holds and its evidence."""
+    best, end = shown[c.best], shown[-1]
+    match verdict:
+        case Verdict.OVERFITTING:
+            return Diagnosis(verdict, steps[c.best], f"best {best:.4g}, then worse to {end:.4g}")
+        case Verdict.DIVERGED:
+            return Diagnosis(verdict, steps[c.best], f"from {best:.4g} away to {end:.4g}")
+        case Verdict.UNSTABLE:
+            turns = f"{c.valleys} turns for the worse in {len(c.later)} steps"
+            return Diagnosis(verdict, None, f"{turns}, {c.rough:.0%} of its range on average")
+        case Verdict.IMPROVING:
+            return Diagnosis(verdict, None, f"{c.recent:.0%} of the way to the best gained in the last {c.tail} steps")
+        case Verdict.UNDERFITTING:
+            return Diagnosis(verdict, steps[c.best], f"flat at {end:.4g}, {c.left:.0%} of the way to the best left")
+    since = steps[c.settled(SETTLED)]
+    return Diagnosis(verdict, since, f"about {end:.4g} from step {since} to {steps[-1]}")
 
 
 def _first_bad(steps: Sequence[int], values: Sequence[float]) -> int | None:

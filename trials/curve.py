@@ -1,0 +1,169 @@
+"""The quantities of a curve that the diagnosis compares. Pure: arrays in, shares of the curve's own scale out.
+
+The first tenth of a curve is its head. What falls there may be the initial weights and no learning: a loss that drops
+from 26 to 2.4 at once and stays there has gone most of its way and learned nothing. So the shape is judged from the
+end of the head on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+MIN_POINTS = 4  # fewer say nothing about a shape
+HEAD, TAIL = 0.1, 0.2  # shares of the steps that count as the beginning and the end of a curve
+REST = 0.1  # of the whole scale: the least scale for what comes after the head; below it the rest is noise
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A finite validation curve of shape (n_steps,), n_steps >= MIN_POINTS, and what is known beside it.
+
+    Lower is better in all of it. `train` is the same metric on training data; `target` the study's best value.
+    """
+
+    cost: np.ndarray
+    train: np.ndarray | None = None
+    target: float | None = None
+
+    @cached_property
+    def smooth(self) -> np.ndarray:
+        """The curve without single odd reports."""
+        return median3(self.cost)
+
+    @cached_property
+    def best(self) -> int:
+        """The index of the best report."""
+        low = max(int(np.argmin(self.smooth)) - 1, 0)  # the median moves a peak by one step
+        return low + int(np.argmin(self.cost[low : low + 3]))
+
+    @cached_property
+    def head(self) -> int:
+        """The index at which the head ends."""
+        return max(1, round(HEAD * (len(self.cost) - 1)))
+
+    @cached_property
+    def tail(self) -> int:
+        """How many steps the tail has."""
+        return max(1, round(TAIL * (len(self.cost) - 1)))
+
+    @cached_property
+    def low(self) -> float:
+        """The smoothed curve's best value."""
+        return float(self.smooth.min())
+
+    @cached_property
+    def goal(self) -> float:
+        """The best value that is known: the study's or the curve's own."""
+        return self.low if self.target is None else min(self.low, self.target)
+
+    @cached_property
+    def whole(self) -> float:
+        """The scale of the whole curve, above zero."""
+        return float(self.smooth[0]) - self.goal or float(np.ptp(self.smooth)) or 1.0
+
+    @cached_property
+    def scale(self) -> float:
+        """The scale of what comes after the head, above zero."""
+        return max(float(self.smooth[self.head]) - self.goal, REST * self.whole)
+
+    @property
+    def beyond(self) -> float:
+        """How much worse than the start the end is, in shares of the whole scale; negative when better."""
+        return float(self.smooth[-1] - self.smooth[0]) / self.whole
+
+    @property
+    def left(self) -> float:
+        """What the best report leaves to go to the study's best value, in shares of the whole scale."""
+        return (self.low - self.goal) / self.whole
+
+    @property
+    def recent(self) -> float:
+        """What the tail gained, in shares of the scale after the head."""
+        return float(self.smooth[-1 - self.tail] - self.smooth[-1]) / self.scale
+
+    @property
+    def lost(self) -> float:
+        """What was lost after the best, in shares of the scale after the head."""
+        return (float(self.smooth[-1]) - self.low) / self.scale
+
+    @property
+    def covered(self) -> float:
+        """The share of the scale after the head that the curve came nearer to the goal."""
+        return float(self.smooth[self.head] - self.smooth[self.head :].min()) / self.scale
+
+    @property
+    def train_improves(self) -> bool:
+        """Whether the training curve goes on improving while the validation curve stands or falls back."""
+        return self.train is not None and bool(self._train_since < 0)
+
+    @property
+    def train_worsens(self) -> bool:
+        """Whether the training curve falls back with the validation curve, by at least half as much."""
+        return self.train is not None and self._train_since > self.lost * self.scale / 2
+
+    @property
+    def train_arrives(self) -> bool:
+        """Whether the training curve ends at the goal or below: then the model is not too weak for it."""
+        return self.train is not None and float(self.train[-1]) <= self.goal
+
+    @property
+    def _train_since(self) -> float:
+        smooth = median3(np.asarray(self.train))
+        return float(smooth[-1] - smooth[self.best])
+
+    @cached_property
+    def later(self) -> np.ndarray:
+        """The changes from report to report after the head, unsmoothed."""
+        return np.diff(self.cost[self.head :])
+
+    @cached_property
+    def valleys(self) -> int:
+        """How often a step forward is followed by a step back, after the head."""
+        return int(np.sum((self.later[:-1] < 0) & (self.later[1:] > 0)))
+
+    @property
+    def rough(self) -> float:
+        """The mean step back after the head, in shares of the scale after the head."""
+        back = self.later[self.later > 0]
+        return float(back.mean()) / self.scale if len(back) else 0.0
+
+    @property
+    def wandering(self) -> float:
+        """The way gone to and fro after the head (the less of both), in units of what that changed on the whole."""
+        back, forth = self.later[self.later > 0].sum(), -self.later[self.later < 0].sum()
+        return float(min(back, forth)) / max(abs(float(back - forth)), REST * self.scale)
+
+    def settled(self, within: float) -> int:
+        """The first index from which on the curve stays within a share of its scale of its best value."""
+        away = np.nonzero(self.smooth - self.low > within * self.scale)[0]
+        return int(min(away[-1] + 1, len(self.cost) - 1)) if len(away) else 0
+
+
+def curve_of(valid: Sequence[float], train: Sequence[float] | None, reference: float | None, sign: int) -> Curve:
+    """The curve of finite reports in units of its largest number, so that no difference of two overflows.
+
+    Args:
+        valid: at least `MIN_POINTS` reports.
+        train: left out unless it is as long and finite.
+        reference: the study's best value; left out unless finite.
+        sign: 1 where lower is better, -1 where higher is.
+    """
+    known = train is not None and len(train) == len(valid) and bool(np.isfinite(train).all())
+    target = reference if reference is not None and math.isfinite(reference) else None
+    rows = np.array([valid, train if known else valid, [valid[0] if target is None else target] * len(valid)])
+    unit = sign * (float(np.abs(rows).max()) or 1.0)
+    cost, other, aim = rows / unit
+    return Curve(cost, other if known else None, None if target is None else float(aim[0]))
+
+
+def median3(values: np.ndarray) -> np.ndarray:
+    """A running median of three, shape as given, the ends as they are: one odd report is no trend."""
+    if len(values) < 3:
+        return values
+    middle = np.median(np.stack([values[:-2], values[1:-1], values[2:]]), axis=0)
+    return np.concatenate([values[:1], middle, values[-1:]])
