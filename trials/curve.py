@@ -16,7 +16,7 @@ import numpy as np
 
 MIN_POINTS = 4  # fewer say nothing about a shape
 HEAD, TAIL = 0.1, 0.2  # shares of the steps that count as the beginning and the end of a curve
-REST = 0.1  # of the whole scale: the least scale for what comes after the head; below it the rest is noise
+REST = 0.2  # of the whole scale: the least scale for what comes after the head; below it the rest is noise
 
 
 @dataclass(frozen=True)
@@ -83,8 +83,9 @@ class Curve:
 
     @property
     def recent(self) -> float:
-        """What the tail gained, in shares of the scale after the head."""
-        return float(self.smooth[-1 - self.tail] - self.smooth[-1]) / self.scale
+        """What the tail gained on the reports before it, on average, in shares of the scale after the head."""
+        before, after = self.smooth[-2 * self.tail : -self.tail], self.smooth[-self.tail :]
+        return float(before.mean() - after.mean()) / self.scale
 
     @property
     def lost(self) -> float:
@@ -97,24 +98,23 @@ class Curve:
         return float(self.smooth[self.head] - self.smooth[self.head :].min()) / self.scale
 
     @property
-    def train_improves(self) -> bool:
-        """Whether the training curve goes on improving while the validation curve stands or falls back."""
-        return self.train is not None and bool(self._train_since < 0)
+    def undone(self) -> float:
+        """What was lost after the best, in shares of all that the curve had gained; 0 when it never gained."""
+        gained = float(self.smooth[0]) - self.low
+        return self.lost * self.scale / gained if gained > 0 else 0.0
 
     @property
-    def train_worsens(self) -> bool:
-        """Whether the training curve falls back with the validation curve, by at least half as much."""
-        return self.train is not None and self._train_since > self.lost * self.scale / 2
+    def train_lost(self) -> float:
+        """What training lost since the best of validation, in shares of what validation lost; NaN where unknown."""
+        if self.train is None or self.lost <= 0:
+            return math.nan
+        smooth = median3(self.train)
+        return float(smooth[-1] - smooth[self.best]) / (self.lost * self.scale)
 
     @property
     def train_arrives(self) -> bool:
         """Whether the training curve ends at the goal or below: then the model is not too weak for it."""
         return self.train is not None and float(self.train[-1]) <= self.goal
-
-    @property
-    def _train_since(self) -> float:
-        smooth = median3(np.asarray(self.train))
-        return float(smooth[-1] - smooth[self.best])
 
     @cached_property
     def later(self) -> np.ndarray:

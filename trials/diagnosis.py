@@ -19,15 +19,19 @@ from .records import Cause, Direction, State, Trial
 BEYOND = 0.5  # worse than the start at the end: a curve that ran so far away has diverged
 FAR = 0.05  # still to go at the best: a curve that came nearer is no underfit, however early it settled
 # Shares of the scale after the head.
-RISE = 0.04  # lost after the best: less is no overfitting
-STILL = 0.018  # gained over the tail: more is still improving
-POOR = 2 / 3  # of the way to the study's best value: a flat curve that came less far is underfitting
+RISE = 0.045  # lost after the best: less is no overfitting
+STILL = 0.017  # gained over the tail: more is still improving
+POOR = 0.7  # of the way to the study's best value: a flat curve that came less far is underfitting
 SETTLED = 0.04  # away from its best: a curve that stays so near is on its plateau
 ROUGH = 0.02  # the mean step back, from which a curve is unstable
 WANDERING = 2.0  # the way to and fro, in units of the net change, from which a curve is unstable
 # Shares of the steps.
 VALLEYS = 0.2  # turns from better to worse, from which a curve is unstable; pure noise has a third
 LATE = 0.9  # the best must lie before it for what follows to count as lost
+# Shares of what validation lost after its best.
+HOLDS = 0.1  # lost on training data: with no more, the model overfits
+FOLLOWS = 0.5  # lost on training data: with more, training itself goes wrong
+UNDONE = 0.5  # of all that the curve had gained, lost again: if training follows, it has diverged
 
 
 class Verdict(StrEnum):
@@ -91,14 +95,15 @@ def diagnose_curves(
 
 def _verdict(c: Curve) -> Verdict:
     """The first rule that holds; the order is part of the rules."""
-    falls_back = c.lost > RISE and c.best < LATE * (len(c.cost) - 1)
-    if falls_back and c.train_improves:
+    # A change no larger than the mean step back is noise.
+    falls_back = c.lost > max(RISE, c.rough) and c.best < LATE * (len(c.cost) - 1)
+    if falls_back and c.train_lost <= HOLDS:
         return Verdict.OVERFITTING
-    if c.beyond > BEYOND or (c.train_worsens and c.lost > BEYOND):
+    if c.beyond > BEYOND or (falls_back and c.train_lost > FOLLOWS and c.undone > UNDONE):
         return Verdict.DIVERGED
     if _unstable(c):
         return Verdict.UNSTABLE
-    if c.recent > STILL:
+    if c.recent > max(STILL, c.rough):
         return Verdict.IMPROVING
     if c.left > FAR and c.covered < POOR and not c.train_arrives:
         return Verdict.UNDERFITTING
