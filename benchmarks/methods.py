@@ -138,7 +138,7 @@ def luthier(
     """The product. `space` states the default that Luthier begins with; further starts are run as they are given."""
     if model != "none":
         return luthier_graph(objective, space, direction, starts=starts, trials=trials, seed=seed, model=model)
-    from luthier.trials.advisors import best_candidate, default_advisors
+    from luthier.trials.advisors import default_advisors
 
     advisors = default_advisors()
     done: list[Trial] = []
@@ -146,19 +146,17 @@ def luthier(
         if len(starts) > 1 and number < len(starts):
             candidate = Candidate(starts[number], "start")
         else:
-            candidate = best_candidate(propose(advisors, space, done, direction, seed))
+            candidate = propose(advisors, space, done, direction, seed)
         done.append(as_trial(number, candidate, objective(candidate.config)))
     return [math.nan if t.value is None else t.value for t in done]
 
 
 def propose(
     advisors: Sequence[Advisor], space: Space, done: Sequence[Trial], direction: Direction, seed: int
-) -> list[Candidate]:
-    """One candidate of each advisor that has something to say."""
-    found: list[Candidate] = []
-    for advisor in advisors:
-        found += advisor.advise(space, done, direction, seed=seed_for(seed, len(done), advisor.name), n=1)
-    return found
+) -> Candidate:
+    """The candidate of the first advisor that has something to say."""
+    asked = (a.advise(space, done, direction, seed=seed_for(seed, len(done), a.name), n=1) for a in advisors)
+    return next(found[0] for found in asked if found)
 
 
 def as_trial(number: int, candidate: Candidate, value: float) -> Trial:

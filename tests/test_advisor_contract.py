@@ -20,10 +20,11 @@ from luthier.trials.advisors import (
     best_candidate,
     default_advisors,
 )
+from luthier.trials.bayes import LIMIT, BayesAdvisor
 from luthier.trials.records import Candidate, Direction, State, Trial
 from luthier.trials.space import Choice, Float, Int, Space
 
-ADVISORS = [DefaultAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
+ADVISORS = [DefaultAdvisor(), BayesAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
 SMALL = Space({"a": Choice(("x", "y"), default="x"), "b": Int(1, 2, default=1)})
 
 
@@ -86,8 +87,11 @@ def test_a_small_space_that_is_used_up_ends_without_repetition(advisor: Advisor)
     assert ask(advisor, trials, space=SMALL) == []
 
 
-@pytest.mark.parametrize("advisor", [GPAdvisor(), TPEAdvisor()], ids=lambda a: a.name)
-@pytest.mark.parametrize("n", [6, 40])
+@pytest.mark.parametrize(
+    ("advisor", "n"),
+    [(BayesAdvisor(), 6), (GPAdvisor(), 6), (GPAdvisor(), 40), (TPEAdvisor(), 6), (TPEAdvisor(), 40)],
+    ids=lambda case: str(getattr(case, "name", case)),
+)
 def test_a_constraint_that_few_points_satisfy_leaves_no_advisor_without_a_word(advisor: Advisor, n: int) -> None:
     """The better values lie beyond the constraint, where the samplers' wishes go."""
     space = Space({name: Float(0.0, 1.0, default=0.1) for name in "xyz"}, constraints=("x + y + z <= 0.5",))
@@ -98,7 +102,7 @@ def test_a_constraint_that_few_points_satisfy_leaves_no_advisor_without_a_word(a
     space.validate(candidate.config)
 
 
-@pytest.mark.parametrize("advisor", [GPAdvisor(), TPEAdvisor()], ids=lambda a: a.name)
+@pytest.mark.parametrize("advisor", [BayesAdvisor(), TPEAdvisor()], ids=lambda a: a.name)
 def test_seeds_differ(advisor: Advisor) -> None:
     trials = history(2)
     assert ask(advisor, trials, seed=1) != ask(advisor, trials, seed=2)
@@ -113,31 +117,45 @@ def test_trial_zero_is_the_default_and_says_when_it_is_a_midpoint() -> None:
     assert best_candidate([c for a in default_advisors() for c in ask(a, [])]) == stated
 
 
-def test_a_failed_place_is_not_proposed_again_and_again() -> None:
+@pytest.mark.parametrize("advisor", [BayesAdvisor(), GPAdvisor()], ids=lambda a: a.name)
+def test_a_failed_place_is_not_proposed_again_and_again(advisor: Advisor) -> None:
     """A sampler that ignores failures proposes the failing point for ever."""
     trials = history(5, failures=False)
     for number in range(5, 10):
-        (candidate,) = ask(GPAdvisor(), trials, seed=seed_for(0, number, "gp"))
+        (candidate,) = ask(advisor, trials, seed=seed_for(0, number, advisor.name))
         trials.append(failed(number, candidate.config))
     points = np.array([SPACE.to_unit(t.config) for t in trials[5:]])
     spread = np.abs(points[:, None] - points[None]).max(axis=-1)[np.triu_indices(5, 1)]
     assert spread.max() > 0.1
 
 
-def test_the_gp_hands_over_beyond_its_limit() -> None:
-    trials = history(GP_LIMIT)
-    assert ask(GPAdvisor(), trials) == []
-    assert best_candidate([c for a in default_advisors() for c in ask(a, trials)]).source == "tpe"
+@pytest.mark.parametrize(
+    ("n", "source"), [(3, "bayes"), (LIMIT - 1, "bayes"), (LIMIT, "gp"), (GP_LIMIT - 1, "gp"), (GP_LIMIT, "tpe")]
+)
+def test_whose_candidate_runs_depends_on_how_much_is_known(n: int, source: str) -> None:
+    trials = history(n)
+    assert best_candidate([c for a in default_advisors() for c in ask(a, trials)]).source == source
 
 
-def test_the_gp_finds_the_valley() -> None:
-    trials = history(2, failures=False)
-    for number in range(2, 14):
-        (candidate,) = ask(GPAdvisor(), trials, seed=seed_for(0, number, "gp"))
+@pytest.mark.parametrize("advisor", [BayesAdvisor(), GPAdvisor()], ids=lambda a: a.name)
+def test_a_process_finds_the_valley(advisor: Advisor) -> None:
+    trials = history(4, failures=False)
+    for number in range(4, 14):
+        (candidate,) = ask(advisor, trials, seed=seed_for(0, number, advisor.name))
         c = candidate.config
         value = (math.log10(float(c["lr"])) + 2) ** 2 + float(c["units"]) / 1000
         trials.append(complete(number, c, value))
     assert min(t.value for t in trials if t.value is not None) < 0.3
+
+
+@pytest.mark.parametrize(("better", "near"), [(False, True), (True, False)])
+def test_start_points_stay_near_a_default_that_nothing_has_beaten(better: bool, near: bool) -> None:
+    space = Space({f"x{i}": Float(0.0, 1.0, default=0.5) for i in range(20)})
+    other = dict.fromkeys(space, 0.0)
+    trials = [complete(0, space.default(), 1.0), complete(1, other, 0.5 if better else 2.0)]
+    (candidate,) = ask(BayesAdvisor(), trials, space=space)
+    assert (float(np.std(space.to_unit(candidate.config))) < 0.26) is near
+    assert ("around the default" in candidate.reason) is near
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,20 @@
-"""The advisors that every study has: default, GP, TPE, local move."""
+"""The advisors that every study has: default, averaged GP, Optuna's GP and TPE, local move."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from .advisor import Advisor
+from .bayes import BayesAdvisor
 from .local import LocalAdvisor
-from .records import Candidate, Config, Direction, State, Trial
-from .sampling import ask, is_new, near
+from .records import Candidate, Direction, State, Trial
+from .sampling import ask
 from .space import Space
 
 GP_STARTUP = 4  # trials before the GP, the default among them; Optuna's own 10 make ten "GP" trials random
 GP_LIMIT = 100  # trials; beyond them a proposal takes seconds, and TPE is as good
 TPE_STARTUP = 5
-START_SPREAD = 0.25  # of each (log) range: standard deviation of the first points around the default
-TRIES = 50  # draws for each such point
-ORDER = ("default", "transfer", "gp", "tpe", "local", "random")  # whose candidate runs when no model decides
+ORDER = ("default", "transfer", "bayes", "gp", "tpe", "local", "random")  # whose candidate runs when no model decides
 
 
 class DefaultAdvisor:
@@ -38,21 +35,17 @@ class DefaultAdvisor:
 
 
 class GPAdvisor:
-    """Optuna's Gaussian process with expected improvement; random points around the default before it has data."""
+    """Optuna's Gaussian process with expected improvement, under its most likely kernel."""
 
     name = "gp"
 
     def advise(
         self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
     ) -> list[Candidate]:
-        """Up to `n` candidates; none beyond `GP_LIMIT` trials."""
+        """Up to `n` candidates; none before `GP_STARTUP` trials, two of them complete, and none beyond `GP_LIMIT`."""
         done = sum(trial.state is State.COMPLETE for trial in trials)
-        if len(trials) >= GP_LIMIT:
+        if not GP_STARTUP <= len(trials) < GP_LIMIT or done < 2:
             return []
-        if len(trials) < GP_STARTUP or done < 2:
-            where = "around the default" if space.default_is_complete else "anywhere"
-            reason = f"a random point {where}, until there is data for a model"
-            return [Candidate(c, self.name, reason) for c in _start_points(space, trials, seed, n)]
         from optuna.samplers import GPSampler
 
         sampler = GPSampler(seed=seed, n_startup_trials=1)
@@ -79,7 +72,7 @@ class TPEAdvisor:
 
 def default_advisors() -> list[Advisor]:
     """The advisors of a study without memory, best first."""
-    return [DefaultAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
+    return [DefaultAdvisor(), BayesAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
 
 
 def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
@@ -92,19 +85,3 @@ def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
         raise ValueError("a choice needs at least one candidate, but there is none")
     rank = {name: i for i, name in enumerate(ORDER)}
     return min(candidates, key=lambda c: rank.get(c.source, len(ORDER)))
-
-
-def _start_points(space: Space, trials: Sequence[Trial], seed: int, n: int) -> list[Config]:
-    """Configurations for the trials before a model has data: around the default if one is stated, else anywhere.
-
-    A stated default is a strong opponent, and what is good mostly lies near it; far corners fail more than they teach.
-    """
-    rng, centre = np.random.default_rng(seed), space.to_unit(space.default())
-    seen = {space.key(trial.config) for trial in trials}
-    found: list[Config] = []
-    for _ in range(TRIES * n):
-        config = near(space, centre, START_SPREAD, rng) if space.default_is_complete else space.sample(rng)
-        if len(found) < n and is_new(space, config, seen):
-            seen.add(space.key(config))
-            found.append(config)
-    return found

@@ -1,0 +1,103 @@
+"""A Gaussian process averaged over its kernel's posterior: a model of a study's values that few trials suffice for.
+
+With ten trials the likelihood hardly tells a kernel's settings apart, and the most likely ones are often wrong and sure
+of it. So the settings are drawn from their posterior, and every question is answered by all of the draws, as in Snoek
+et al. 2012 (arXiv 1206.2944, section 3.2). The kernel is a smooth function plus a linear trend; the processes are
+scikit-learn's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.stats import norm
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
+
+MEMBERS = 20  # kernels that answer
+DRAWS = 400  # from the prior, of which the likelihood chooses the members
+WALK = 8  # Metropolis steps of each member, so that they differ
+STRIDE = 0.35  # of the prior's standard deviation: such a step
+CENTRE = 0.5  # of the unit cube, through which trends are straight lines
+LENGTH = 0.75  # of the unit cube's diagonal: the prior's median length scale
+FAR_BELOW = 2.0  # ways from the median up to the best: all values that lie further below the median count the same
+
+
+class Surrogate:
+    """What configurations are worth, as far as those tried tell; higher is better.
+
+    Args:
+        points: of shape (n, d), in the unit cube; n >= 2.
+        values: of shape (n,).
+        rng: for the kernels' settings.
+    """
+
+    def __init__(self, points: np.ndarray, values: np.ndarray, rng: np.random.Generator) -> None:
+        scores = standardised(values)
+        self._best = float(scores.max())
+        centred = points - CENTRE
+        self._members = [_process(theta, centred, scores) for theta in _posterior(centred, scores, rng)]
+
+    def expected_improvement(self, points: np.ndarray) -> np.ndarray:
+        """By how much each of `points`, shape (m, d), is expected to beat the best value; shape (m,)."""
+        total = np.zeros(len(points))
+        for member in self._members:
+            mean, deviation = member.predict(points - CENTRE, return_std=True)
+            z = (mean - self._best) / deviation
+            total += deviation * (z * norm.cdf(z) + norm.pdf(z))
+        improvement: np.ndarray = total / len(self._members)
+        return improvement
+
+
+def standardised(values: np.ndarray) -> np.ndarray:
+    """Mean 0 and deviation 1, after values far below the median were raised: how bad the bad are teaches nothing."""
+    median, best = float(np.median(values)), float(values.max())
+    raised = np.maximum(values, median - FAR_BELOW * (best - median)) if best > median else values
+    scores: np.ndarray = (raised - raised.mean()) / (float(raised.std()) or 1.0)
+    return scores
+
+
+def _process(theta: np.ndarray, points: np.ndarray, scores: np.ndarray) -> GaussianProcessRegressor:
+    """A fitted process with the logarithms `theta` of scale, length scales, trend and noise, shape (d + 3,)."""
+    smooth = ConstantKernel() * Matern(np.ones(points.shape[1]), nu=2.5)
+    trend = ConstantKernel() * DotProduct(0.0, "fixed")
+    kernel = smooth + trend + WhiteKernel()
+    return GaussianProcessRegressor(kernel.clone_with_theta(theta), optimizer=None).fit(points, scores)
+
+
+def _posterior(points: np.ndarray, scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draws of theta, shape (MEMBERS, d + 3): likely ones of the prior's, each moved on by a few Metropolis steps."""
+    d = points.shape[1]
+    # Of the logarithms of scale, length scales, trend and noise, all in units of the standardised values.
+    mean = np.array([0.0, *[np.log(LENGTH * np.sqrt(d))] * d, 0.0, -8.0])
+    spread = np.array([0.5, *[0.8] * d, 1.5, 1.5])
+    process = _process(mean, points, scores)
+
+    def likelihood(thetas: np.ndarray) -> np.ndarray:
+        return np.array([process.log_marginal_likelihood(theta, clone_kernel=False) for theta in thetas])
+
+    drawn = rng.standard_normal((DRAWS, d + 3))  # in units of the prior
+    known = likelihood(mean + spread * drawn)
+    weights = np.exp(known - known.max())
+    kept = rng.choice(DRAWS, MEMBERS, p=weights / weights.sum())
+    members: np.ndarray = mean + spread * _walk(
+        drawn[kept], known[kept], lambda units: likelihood(mean + spread * units), rng
+    )
+    return members
+
+
+def _walk(
+    units: np.ndarray,
+    known: np.ndarray,
+    likelihood: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Each row of `units` after `WALK` Metropolis steps under a standard normal prior and the likelihood."""
+    for _ in range(WALK):
+        moved = units + STRIDE * rng.standard_normal(units.shape)
+        found = likelihood(moved)
+        gain = found - known - (moved**2 - units**2).sum(axis=1) / 2
+        accepted = np.log(rng.random(len(units))) < gain
+        units, known = np.where(accepted[:, None], moved, units), np.where(accepted, found, known)
+    return units
