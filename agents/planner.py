@@ -115,6 +115,14 @@ def choice(
     return prompt("planner", "choose", **study, **values, context=render(_brief(context), room)), options
 
 
+def rating(configs: Sequence[Config], context: Context, space: Space) -> tuple[Prompt, list[str]]:
+    """A yes-or-no question about each configuration, as `Caller.rate` takes them: is it what the diagnoses ask for?"""
+    base, _ = _base(context, space)
+    steps = [difference(config, base, space) for config in configs]
+    questions = [f"Proposed step: {step}. Is it what is wanted? Answer yes or no." for step in steps]
+    return prompt("planner", "rate", wanted=wanted(context)), questions
+
+
 def _choose(
     context: Context, candidates: Sequence[Candidate], space: Space, caller: Caller, feedback: str, view: str
 ) -> Plan:

@@ -39,7 +39,8 @@ def prompt(role: str, part: str = "", /, **values: Any) -> Prompt:
     """
     sections = _sections(role)
     prefix = f"{part} " if part else ""
-    names = ["system", f"{prefix}static", f"{prefix}dynamic"]
+    system = f"{prefix}system" if f"{prefix}system" in sections else "system"
+    names = [system, f"{prefix}static", f"{prefix}dynamic"]
     if lost := [name for name in names if name not in sections]:
         raise PromptError(f"the prompt {role!r} must have the section {lost[0]!r}, but has {sorted(sections)}")
     wanted: set[str] = set().union(*(sections[name][1] for name in names))

@@ -1,4 +1,4 @@
-"""How to ask a model for the next trial: four ways, one set of cases, accuracy and seconds.
+"""How to ask a model for the next trial: five ways, one set of cases, accuracy and seconds.
 
     python benchmarks/choosing.py --model embedded --json choosing.json
 
@@ -7,6 +7,7 @@
 - `single`: its first rotation alone.
 - `pair`: its first and third rotation, so that each option has two letters, two apart.
 - `text`: the options themselves rotate, the letters stay; each rotation reads the options anew.
+- `each`: a yes-or-no question about each option alone, after one sentence on what the diagnoses ask for.
 - `propose`: the product's proposal, shown the same candidates. Right when the proposal makes the right candidate's
   move (that hyperparameter, that way, at least half as far) and none of the wrong candidates'.
 
@@ -30,7 +31,7 @@ from choosing_cases import Case, cases
 from rich.console import Console
 from rich.table import Table
 
-from luthier.agents.planner import choice, plan
+from luthier.agents.planner import choice, plan, rating
 from luthier.agents.steps import wanted
 from luthier.models.call_log import Call, CallLog
 from luthier.models.caller import Caller
@@ -40,7 +41,7 @@ from luthier.models.open import open_model
 from luthier.trials.records import Config
 from luthier.trials.space import Space
 
-METHODS = ("rules", "letters", "text", "propose")
+METHODS = ("rules", "each", "letters", "text", "propose")
 DERIVED = {"single": (0,), "pair": (0, 2)}  # rotations of `letters`
 OPTIONS = 4
 Z = 1.959964  # of a two-sided 95 % interval
@@ -136,6 +137,13 @@ def text(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
     return [_answer(case, "text", average([totals]), calls)]
 
 
+def each(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
+    """A yes or a no to each option."""
+    prompt, questions = rating([c.config for c in case.candidates], case.context, case.script.space)
+    found = caller.rate(prompt, questions)
+    return [_answer(case, "each", found.probabilities, heard.take())]
+
+
 def propose(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
     """The product's proposal, with the same candidates to take or leave."""
     space, best = case.script.space, case.context.best
@@ -149,6 +157,7 @@ def propose(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
 
 ASK: Mapping[str, Callable[[Case, Caller, Heard], list[Answer]]] = {
     "rules": rules,
+    "each": each,
     "letters": letters,
     "text": text,
     "propose": propose,
@@ -181,7 +190,14 @@ def fingerprint(model: str, method: str, case: Case) -> str:
     """What an answer depends on: the model, how it is asked and what it is asked."""
     prompt, options = choice([c.config for c in case.candidates], case.context, case.script.space)
     source = Path(__file__).parents[1] / "agents" / "prompts" / "planner.md"
-    parts = [model, method, prompt.static, prompt.dynamic, *options, source.read_text() if method == "propose" else ""]
+    parts = [
+        model,
+        method,
+        prompt.static,
+        prompt.dynamic,
+        *options,
+        source.read_text() if method in ("each", "propose") else "",
+    ]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 

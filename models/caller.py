@@ -14,7 +14,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from .call_log import Call, CallLog, plain
 from .calling import Answer, arguments, invoke, worded
-from .choosing import MAX_OPTIONS, average, letter_line, letter_logprobs, list_options, rotated, vote
+from .choosing import MAX_OPTIONS, average, letter_line, letter_logprobs, list_options, rotated, softmax, vote, yes_odds
 from .decoding import Decoding
 from .errors import EmptyAnswer, ModelDown, ModelError, ModelTimeout, NotJSON, OutOfRange, Truncated
 from .faults import as_model_error
@@ -155,6 +155,33 @@ class Caller:
         best = max(range(len(options)), key=probabilities.__getitem__)
         return Selection(best, probabilities, time.monotonic() - began, bill.tokens_in, bill.cached, voted=self._votes)
 
+    def rate(self, prompt: Prompt, questions: Sequence[str]) -> Selection:
+        """The question that the model answers with "yes" most surely, each put by itself at the prompt's end.
+
+        No option sees another, so no order has to be averaged out, and there is no letter to look up.
+
+        Raises:
+            ModelError: as for `ask`.
+        """
+        if not questions:
+            raise ValueError("a choice needs at least one option, but there is none")
+        began, bill = time.monotonic(), self._bill()
+        scores = [self._yes(prompt, question, bill) for question in questions]
+        probabilities = softmax(scores)
+        best = max(range(len(scores)), key=scores.__getitem__)
+        return Selection(best, probabilities, time.monotonic() - began, bill.tokens_in, bill.cached, voted=self._votes)
+
+    def _yes(self, prompt: Prompt, question: str, bill: _Bill) -> float:
+        """Log-odds of yes; from a server without log-probabilities 0 for no and 1 for yes."""
+        if not self._votes:
+            answer = self._patiently(prompt, question, Decoding(max_tokens=1), bill)
+            if (odds := yes_odds(answer.logprobs or ())) is not None:
+                return odds
+            self._votes = True
+        return float(
+            self._word(replace(prompt, dynamic=f"{prompt.dynamic}\n\n{question}"), ("yes", "no"), bill) == "yes"
+        )
+
     def _score(self, prompt: Prompt, count: int, turns: range, bill: _Bill) -> list[float] | None:
         rows = []
         for turn in turns:
@@ -166,14 +193,17 @@ class Caller:
         return average(rows)
 
     def _letter(self, prompt: Prompt, count: int, turn: int, bill: _Bill) -> str:
-        letters = list(rotated(count, turn))
-        schema = {"type": "object", "properties": {"letter": {"enum": letters}}, "required": ["letter"]}
         question = replace(prompt, dynamic=f"{prompt.dynamic}\n\n{letter_line(count, turn)}")
+        return self._word(question, list(rotated(count, turn)), bill)
+
+    def _word(self, question: Prompt, words: Sequence[str], bill: _Bill) -> str:
+        """One of `words`, as the model's own answer."""
+        schema = {"type": "object", "properties": {"answer": {"enum": list(words)}}, "required": ["answer"]}
         limit = Decoding(max_tokens=16)
         for attempt in range(self.retries + 1):
             try:
                 text = self._call(question, "", schema, limit.retried(attempt), False, bill).text
-                return str(read_json(text, schema)["letter"])
+                return str(read_json(text, schema)["answer"])
             except _MENDABLE as error:
                 self._pause(attempt, error, bill)
         raise AssertionError("the last attempt returns or raises")

@@ -1,4 +1,4 @@
-"""Choosing by letters: what is asked, and how the answers are averaged. Pure functions.
+"""Choosing by letters, or by a yes or no to each option: what is asked, and how answers are averaged. Pure functions.
 
 A small model favours a letter whatever stands behind it. So the options are listed once, by number, and only the
 last line says which letter stands for which option; it rotates, and the log-probabilities are averaged, which
@@ -69,6 +69,31 @@ def letter_logprobs(content: Sequence[Mapping[str, Any]], count: int) -> list[fl
     return [math.log((m or floor) / total) for m in mass.values()]
 
 
+def yes_odds(content: Sequence[Mapping[str, Any]]) -> float | None:
+    """Log-odds of "yes" against "no" as the answer's first token, in nats; None when neither is among the likeliest.
+
+    Args:
+        content: OpenAI's `logprobs.content`. Tokens that differ only in case or blanks are added up.
+    """
+    top = (content[0].get("top_logprobs") or [content[0]]) if content else []
+    mass = {"yes": 0.0, "no": 0.0}
+    for entry in top:
+        word = str(entry["token"]).strip().lower()
+        if word in mass:
+            mass[word] += math.exp(entry["logprob"])
+    if not any(mass.values()):
+        return None
+    floor = math.exp(min(float(entry["logprob"]) for entry in top) - UNLISTED)
+    return math.log(mass["yes"] or floor) - math.log(mass["no"] or floor)
+
+
+def softmax(scores: Sequence[float]) -> list[float]:
+    """Shares that sum to 1, shape as given."""
+    best = max(scores)
+    weights = [math.exp(score - best) for score in scores]
+    return [weight / sum(weights) for weight in weights]
+
+
 def average(rows: Sequence[Sequence[float]]) -> list[float]:
     """Probabilities of the options, shape (count,): the softmax of the mean over rotations.
 
@@ -80,9 +105,7 @@ def average(rows: Sequence[Sequence[float]]) -> list[float]:
     for rotation, row in enumerate(rows):
         for logprob, option in zip(row, rotated(count, rotation).values(), strict=True):
             totals[option] += logprob / len(rows)
-    best = max(totals)
-    weights = [math.exp(total - best) for total in totals]
-    return [weight / sum(weights) for weight in weights]
+    return softmax(totals)
 
 
 def vote(letters: Sequence[str], count: int) -> list[float]:

@@ -12,7 +12,7 @@ import pytest
 
 from luthier.models.call_log import CallLog
 from luthier.models.caller import Caller, Prompt
-from luthier.models.choosing import average, letter_line, letters_of, list_options, rotated
+from luthier.models.choosing import average, letter_line, letters_of, list_options, rotated, yes_odds
 from luthier.models.decoding import Decoding
 from luthier.models.errors import EmptyAnswer, ModelDown, ModelError, ModelTimeout, NotJSON, OutOfRange, Truncated
 from luthier.models.fake import RandomChat, Scored, ScriptedChat, favouring
@@ -97,7 +97,7 @@ def test_a_favourite_letter_cancels_out(letter: str) -> None:
 def test_a_server_without_log_probabilities_votes() -> None:
     def votes(messages: list[Any]) -> Any:
         letters = letters_of(str(messages[-1].text))
-        return {"letter": next(x for x, text in letters.items() if "dropout" in text)}
+        return {"answer": next(x for x, text in letters.items() if "dropout" in text)}
 
     found = caller(votes).choose(PROMPT, OPTIONS)
     assert (found.index, found.voted) == (2, True)
@@ -110,6 +110,33 @@ def test_only_the_last_line_rotates_so_that_a_cache_serves_the_rest() -> None:
     assert len(texts) == 4
     assert len({tuple(lines[:-1]) for lines in texts}) == 1
     assert len({lines[-1] for lines in texts}) == 4
+
+
+QUESTIONS = [f"Proposed step: {option}. Answer yes or no." for option in OPTIONS]
+
+
+def test_the_surest_yes_wins_and_no_option_sees_another() -> None:
+    def likes_dropout(messages: list[Any]) -> Scored:
+        text = str(messages[-1].text)
+        assert sum(option in text for option in OPTIONS) == 1
+        return Scored({"Yes": 0.6, "no": 0.4} if "dropout" in text else {"yes": 0.3, "No": 0.7})
+
+    found = caller(likes_dropout).rate(PROMPT, QUESTIONS)
+    odds = (0.6 / 0.4) / (0.3 / 0.7)
+    assert found.probabilities == pytest.approx([1 / (3 + odds)] * 2 + [odds / (3 + odds)] + [1 / (3 + odds)])
+    assert (found.index, found.voted) == (2, False)
+
+
+def test_without_log_probabilities_yes_is_a_word() -> None:
+    found = caller(lambda m: {"answer": "yes" if "dropout" in str(m[-1].text) else "no"}).rate(PROMPT, QUESTIONS)
+    assert (found.index, found.voted) == (2, True)
+
+
+def test_an_answer_that_is_neither_yes_nor_no_says_nothing() -> None:
+    assert yes_odds([{"token": "maybe", "logprob": -0.1}]) is None
+    assert yes_odds([]) is None
+    sure = [{"token": "yes", "logprob": -0.1, "top_logprobs": [{"token": " Yes", "logprob": -0.1}]}]
+    assert yes_odds(sure) == pytest.approx(1.0)  # "no" counts as a nat below the last listed token
 
 
 def test_one_option_costs_no_call() -> None:

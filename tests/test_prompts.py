@@ -15,6 +15,7 @@ PLAN = {"context": "Goal.", "view": "", "feedback": "", "wanted": "Smaller steps
 STEP = {"context": "Goal.", "base": "trial 3, the best", "step": "raise lr 0.1 to 0.3"}
 VALUES = {
     ("planner", "choose"): {**STUDY, **PLAN, "space": "- lr", "base": "trial 3, the best"},
+    ("planner", "rate"): {"wanted": "Smaller steps."},
     ("planner", "propose"): {**STUDY, **PLAN, "space": "- lr", "base": "trial 3", "candidates": ["raise lr (gp)"]},
     ("critic", "step"): {**STUDY, **STEP},
     ("critic", "pair"): {**STUDY, **STEP, "before": "lower lr", "outcome": "nan", "together": "raise lr"},
@@ -32,7 +33,7 @@ def test_a_prompt_takes_exactly_its_variables(where: tuple[str, str]) -> None:
     filled = prompt(*where, **values)
     assert filled.role == where[0]
     assert filled.system
-    assert filled.static
+    assert filled.static + filled.dynamic
     assert "{{" not in filled.static + filled.dynamic
     for name in values:
         with pytest.raises(PromptError, match=rf"missing=\['{name}'\]"):
