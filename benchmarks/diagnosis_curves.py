@@ -1,9 +1,10 @@
-"""Draws curves for a person to label: TaskSet rows, small networks and boosting runs. No verdict is asked for here.
+"""Draws curves for a person to label: TaskSet rows, LCBench runs by its surrogate, small networks and boosting runs.
 
     python benchmarks/diagnosis_curves.py --data ../shared/data --seed 1 --out curves.json
 
 The draw is stratified by what is known without a diagnosis: how good a TaskSet row ends and where its minimum lies,
-and which family of settings a network is drawn from. Curves that are already labelled are left out.
+and which family of settings a network is drawn from. Curves that are already labelled are left out. No verdict is
+asked for here.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, loa
 from sklearn.ensemble import GradientBoostingClassifier, GradientBoostingRegressor
 from sklearn.metrics import log_loss, mean_squared_error
 from sklearn.model_selection import train_test_split
+from suite_lcbench import COLUMNS, LAST_EPOCH, SPACE, session
 
 Curve = dict[str, Any]
 DATA = {"breast_cancer": load_breast_cancer, "wine": load_wine, "digits": load_digits, "diabetes": load_diabetes}
@@ -55,6 +57,27 @@ def taskset(folder: Path, seen: set[tuple[str, int]], rng: np.random.Generator) 
             row = int(rng.choice(rows))
             train, valid = data["train"][row].tolist(), data["valid"][row].tolist()
             yield {"task": file.stem, "row": row, "train": train, "valid": valid, "best": float(np.nanmin(final))}
+
+
+def lcbench(folder: Path, rng: np.random.Generator, n: int) -> Iterator[Curve]:
+    """`n` random configurations, each of a random data set, of which 200 others give the best; no training curve."""
+    codes = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"]
+    model = session(folder / "model.onnx")
+    for row in range(n):
+        task = str(rng.choice([name for name in codes if name != "#na#"]))
+        configs = [SPACE.sample(rng) for _ in range(201)]
+        epochs = np.arange(1, LAST_EPOCH + 1)
+        points = [[epoch, *(configs[0][c] for c in COLUMNS)] for epoch in epochs]
+        points += [[LAST_EPOCH, *(config[c] for c in COLUMNS)] for config in configs[1:]]
+        inputs = {
+            "x_cont": np.array(points, dtype=np.float32),  # (52 + 200, 8)
+            "x_cat": np.full((len(points), 1), codes[task], dtype=np.int32),
+        }
+        maximize = row % 2 == 0
+        values = model.run(None, inputs)[0][:, 1 if maximize else 2].astype(float)  # val_accuracy, val_cross_entropy
+        valid, others = values[: len(epochs)].tolist(), values[len(epochs) :]
+        best = float(others.max() if maximize else others.min())
+        yield {"task": f"lcbench {task}", "row": row, "train": [], "valid": valid, "best": best, "maximize": maximize}
 
 
 def networks(rng: np.random.Generator, each: int) -> Iterator[Curve]:
@@ -156,11 +179,13 @@ def main() -> None:
     parser.add_argument("--seen", type=Path, help="labelled curves to leave out")
     parser.add_argument("--networks", type=int, default=12, help="of each family")
     parser.add_argument("--boosting", type=int, default=12)
+    parser.add_argument("--lcbench", type=int, default=0, help="how many; 0 for none")
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     rng = np.random.default_rng(args.seed)
     seen = {(c["task"], c["row"]) for c in json.loads(args.seen.read_text())["curves"]} if args.seen else set()
     curves = [*taskset(args.data / "taskset", seen, rng), *networks(rng, args.networks), *boosting(rng, args.boosting)]
+    curves += lcbench(args.data / "yahpo_lcbench", rng, args.lcbench)
     args.out.write_text(json.dumps(with_best(curves)))
 
 
