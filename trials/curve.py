@@ -1,8 +1,8 @@
 """The quantities of a curve that the diagnosis compares. Pure: arrays in, shares of the curve's own scale out.
 
 The first tenth of a curve is its head. What falls there may be the initial weights and no learning: a loss that drops
-from 26 to 2.4 at once and stays there has gone most of its way and learned nothing. So the shape is judged from the
-end of the head on.
+from 26 to 2.4 at once and stays there has gone most of its way and learned nothing. So changes are measured on the
+scale of what comes after the head, and a curve that falls in one step has learned only what it gained after the head.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 
 MIN_POINTS = 4  # fewer say nothing about a shape
 HEAD, TAIL = 0.1, 0.2  # shares of the steps that count as the beginning and the end of a curve
-REST = 0.2  # of the whole scale: the least scale for what comes after the head; below it the rest is noise
+REST = 0.3  # of the whole scale: the least scale for what comes after the head; below it the rest is noise
+JUMP = 0.4  # of a curve's gain: a first step that makes so much of it is the initial weights
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,9 @@ class Curve:
 
     @property
     def covered(self) -> float:
-        """The share of the scale after the head that the curve came nearer to the goal."""
+        """The share of the way to the goal that was learned, the fall of bad initial weights left out."""
+        if float(self.cost[0] - self.cost[1]) < JUMP * (float(self.cost[0]) - self.low):
+            return 1.0 - self.left
         return float(self.smooth[self.head] - self.smooth[self.head :].min()) / self.scale
 
     @property

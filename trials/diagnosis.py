@@ -17,11 +17,11 @@ from .records import Cause, Direction, State, Trial
 
 # Shares of the scale of the whole curve: the way from its start to the study's best value, or its own if longer.
 BEYOND = 0.5  # worse than the start at the end: a curve that ran so far away has diverged
+POOR = 2 / 3  # learned of the way to the study's best value: a flat curve that came less far is underfitting
 FAR = 0.05  # still to go at the best: a curve that came nearer is no underfit, however early it settled
 # Shares of the scale after the head.
-RISE = 0.045  # lost after the best: less is no overfitting
-STILL = 0.017  # gained over the tail: more is still improving
-POOR = 0.7  # of the way to the study's best value: a flat curve that came less far is underfitting
+RISE = 0.05  # lost after the best: less is no overfitting
+STILL = 0.022  # gained over the tail: more is still improving
 SETTLED = 0.04  # away from its best: a curve that stays so near is on its plateau
 ROUGH = 0.02  # the mean step back, from which a curve is unstable
 WANDERING = 2.0  # the way to and fro, in units of the net change, from which a curve is unstable
@@ -97,7 +97,7 @@ def _verdict(c: Curve) -> Verdict:
     """The first rule that holds; the order is part of the rules."""
     # A change no larger than the mean step back is noise.
     falls_back = c.lost > max(RISE, c.rough) and c.best < LATE * (len(c.cost) - 1)
-    if falls_back and c.train_lost <= HOLDS:
+    if falls_back and (c.train_lost <= HOLDS or (c.train is None and c.beyond <= BEYOND)):
         return Verdict.OVERFITTING
     if c.beyond > BEYOND or (falls_back and c.train_lost > FOLLOWS and c.undone > UNDONE):
         return Verdict.DIVERGED
