@@ -16,7 +16,8 @@ import numpy as np
 
 MIN_POINTS = 4  # fewer say nothing about a shape
 HEAD, TAIL = 0.1, 0.2  # shares of the steps that count as the beginning and the end of a curve
-REST = 0.3  # of the whole scale: the least scale for what comes after the head; below it the rest is noise
+REST = 0.55  # of the whole scale: the least scale for what comes after the head; below it the rest is noise
+NET = 0.2  # of the scale after the head: the least net change that wandering is compared with
 JUMP = 0.4  # of a curve's gain: a first step that makes so much of it is the initial weights
 
 
@@ -139,7 +140,7 @@ class Curve:
     def wandering(self) -> float:
         """The way gone to and fro after the head (the less of both), in units of what that changed on the whole."""
         back, forth = self.later[self.later > 0].sum(), -self.later[self.later < 0].sum()
-        return float(min(back, forth)) / max(abs(float(back - forth)), REST * self.scale)
+        return float(min(back, forth)) / max(abs(float(back - forth)), NET * self.scale)
 
     def settled(self, within: float) -> int:
         """The first index from which on the curve stays within a share of its scale of its best value."""

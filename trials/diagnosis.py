@@ -23,10 +23,10 @@ FAR = 0.05  # still to go at the best: a curve that came nearer is no underfit, 
 RISE = 0.05  # lost after the best: less is no overfitting
 STILL = 0.022  # gained over the tail: more is still improving
 SETTLED = 0.04  # away from its best: a curve that stays so near is on its plateau
-ROUGH = 0.02  # the mean step back, from which a curve is unstable
+ROUGH = 0.03  # the mean step back, from which a curve is unstable
 WANDERING = 2.0  # the way to and fro, in units of the net change, from which a curve is unstable
 # Shares of the steps.
-VALLEYS = 0.2  # turns from better to worse, from which a curve is unstable; pure noise has a third
+VALLEYS = 0.25  # turns from better to worse, from which a curve is unstable; pure noise has a third
 LATE = 0.9  # the best must lie before it for what follows to count as lost
 # Shares of what validation lost after its best.
 HOLDS = 0.1  # lost on training data: with no more, the model overfits
@@ -95,19 +95,25 @@ def diagnose_curves(
 
 def _verdict(c: Curve) -> Verdict:
     """The first rule that holds; the order is part of the rules."""
-    # A change no larger than the mean step back is noise.
-    falls_back = c.lost > max(RISE, c.rough) and c.best < LATE * (len(c.cost) - 1)
-    if falls_back and (c.train_lost <= HOLDS or (c.train is None and c.beyond <= BEYOND)):
+    falls_back = _falls_back(c)
+    if falls_back and c.train_lost <= HOLDS:
         return Verdict.OVERFITTING
     if c.beyond > BEYOND or (falls_back and c.train_lost > FOLLOWS and c.undone > UNDONE):
         return Verdict.DIVERGED
+    if falls_back and c.train is None and c.undone > 0:
+        return Verdict.OVERFITTING
     if _unstable(c):
         return Verdict.UNSTABLE
     if c.recent > max(STILL, c.rough):
         return Verdict.IMPROVING
     if c.left > FAR and c.covered < POOR and not c.train_arrives:
         return Verdict.UNDERFITTING
-    return Verdict.OVERFITTING if falls_back else Verdict.PLATEAU
+    return Verdict.OVERFITTING if falls_back and c.undone > 0 else Verdict.PLATEAU
+
+
+def _falls_back(c: Curve) -> bool:
+    """Whether the curve lost since its best more than its noise: a change no larger than the mean step back."""
+    return c.lost > max(RISE, c.rough) and c.best < LATE * (len(c.cost) - 1)
 
 
 def _unstable(c: Curve) -> bool:
