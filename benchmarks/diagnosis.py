@@ -1,4 +1,4 @@
-"""How often the diagnosis of a curve agrees with a person, and that every broken curve of TaskSet is found.
+"""How often the diagnosis of a curve agrees with its label, and that every broken curve of TaskSet is found.
 
     python benchmarks/diagnosis.py [--data ../shared/data]
 
