@@ -1,7 +1,8 @@
 """The planner: choose among the advisors' candidates, or propose a configuration. A function of data and a model.
 
-A small model is a poor optimiser, so it chooses among what is valid anyway; a capable one may propose. What is known of
-how well either goes, and what is not, stands in docs/choosing.md.
+A small model is a poor optimiser, so it chooses among what is valid anyway; a capable one may propose. Where a
+diagnosis asks for something, a choice is a yes or a no to each candidate alone; else one among letters. How well each
+goes is measured in docs/choosing.md.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from ..models.caller import Caller, Prompt
+from ..models.choosing import YES_OR_NO
 from ..models.decoding import Decoding
 from ..trials.records import Candidate, Config, Direction, Value
 from ..trials.space import Space, describe
@@ -115,12 +117,12 @@ def choice(
     return prompt("planner", "choose", **study, **values, context=render(_brief(context), room)), options
 
 
-def rating(configs: Sequence[Config], context: Context, space: Space) -> tuple[Prompt, list[str]]:
+def rating(configs: Sequence[Config], context: Context, space: Space, *, view: str = "") -> tuple[Prompt, list[str]]:
     """A yes-or-no question about each configuration, as `Caller.rate` takes them: is it what the diagnoses ask for?"""
     base, _ = _base(context, space)
     steps = [difference(config, base, space) for config in configs]
-    questions = [f"Proposed step: {step}. Is it what is wanted? Answer yes or no." for step in steps]
-    return prompt("planner", "rate", wanted=wanted(context)), questions
+    questions = [f"Proposed step: {step}. Is it what is wanted? {YES_OR_NO}" for step in steps]
+    return prompt("planner", "rate", wanted=wanted(context), view=view), questions
 
 
 def _choose(
@@ -129,8 +131,11 @@ def _choose(
     shown = _different(candidates, space)
     if not shown:
         raise ValueError("a choice needs at least one candidate, but there is none")
-    question, options = choice([candidates[i].config for i in shown], context, space, feedback=feedback, view=view)
-    found = caller.choose(question, options)
+    configs = [candidates[i].config for i in shown]
+    if wanted(context):
+        found = caller.rate(*rating(configs, context, space, view=view))
+    else:
+        found = caller.choose(*choice(configs, context, space, feedback=feedback, view=view))
     probabilities = [0.0] * len(candidates)
     for place, probability in zip(shown, found.probabilities, strict=True):
         probabilities[place] = probability

@@ -3,11 +3,12 @@
     python benchmarks/choosing.py --model embedded --json choosing.json
 
 - `rules`: no model. The first option whose gloss is among the words of the remedy: what a model has to beat.
-- `letters`: the product's choice. Options listed once, the letters rotate, log-probabilities are averaged.
+- `letters`: options listed once, the letters rotate, log-probabilities are averaged: the product's choice where no
+  diagnosis asks for anything.
 - `single`: its first rotation alone.
 - `pair`: its first and third rotation, so that each option has two letters, two apart.
 - `text`: the options themselves rotate, the letters stay; each rotation reads the options anew.
-- `each`: a yes-or-no question about each option alone, after one sentence on what the diagnoses ask for.
+- `each`: the product's choice. A yes or a no to each option alone, after a sentence on what the diagnoses ask for.
 - `propose`: the product's proposal, shown the same candidates. Right when the proposal makes the right candidate's
   move (that hyperparameter, that way, at least half as far) and none of the wrong candidates'.
 
@@ -110,7 +111,7 @@ def rules(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
 
 
 def letters(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
-    """The product's choice, and what fewer of its rotations would have said."""
+    """Letters under all rotations, and what fewer of them would have said."""
     prompt, options = choice([c.config for c in case.candidates], case.context, case.script.space)
     found = caller.choose(prompt, options)
     calls = [call for call in heard.take() if not call.error]
@@ -138,7 +139,7 @@ def text(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
 
 
 def each(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
-    """A yes or a no to each option."""
+    """The product's choice: a yes or a no to each option."""
     prompt, questions = rating([c.config for c in case.candidates], case.context, case.script.space)
     found = caller.rate(prompt, questions)
     return [_answer(case, "each", found.probabilities, heard.take())]
@@ -251,7 +252,7 @@ def summary(answers: Sequence[Answer]) -> list[dict[str, float | int | str]]:
     return rows
 
 
-def comparisons(answers: Sequence[Answer], against: str = "letters") -> list[dict[str, float | int | str]]:
+def comparisons(answers: Sequence[Answer], against: str = "each") -> list[dict[str, float | int | str]]:
     """Each method against `against` on the cases that both have: who alone was right, and the p-value."""
     by = {(a.method, a.case): a.right for a in answers}
     rows: list[dict[str, float | int | str]] = []
@@ -287,7 +288,7 @@ def table(answers: Sequence[Answer]) -> Table:
     return found
 
 
-def by_situation(answers: Sequence[Answer], method: str = "letters") -> Table:
+def by_situation(answers: Sequence[Answer], method: str = "each") -> Table:
     """Where a method is right and where it is not."""
     found = Table("situation", "cases", f"right by {method}")
     own = [a for a in answers if a.method == method]
@@ -338,9 +339,9 @@ def main() -> None:
     for answer in run(cases(args.split)[:: args.every], methods, caller, heard, kept):
         answers.append(answer)
         console.print(f"{time.monotonic() - began:6.0f} s  {answer.method:8} {answer.case:40} {answer.right}")
-    console.print(table(answers), by_situation(answers, "letters" if "letters" in methods else methods[0]))
+    console.print(table(answers), by_situation(answers, "each" if "each" in methods else methods[0]))
     if args.json:
-        found = {"model": args.model, "summary": summary(answers), "against_letters": comparisons(answers)}
+        found = {"model": args.model, "summary": summary(answers), "against_each": comparisons(answers)}
         args.json.write_text(json.dumps({**found, "answers": [asdict(a) for a in answers]}, indent=1) + "\n")
 
 

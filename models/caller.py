@@ -158,13 +158,16 @@ class Caller:
     def rate(self, prompt: Prompt, questions: Sequence[str]) -> Selection:
         """The question that the model answers with "yes" most surely, each put by itself at the prompt's end.
 
-        No option sees another, so no order has to be averaged out, and there is no letter to look up.
+        No option sees another, so no order has to be averaged out, and there is no letter to look up. A single question
+        costs no call; of equally sure ones the first wins.
 
         Raises:
             ModelError: as for `ask`.
         """
         if not questions:
             raise ValueError("a choice needs at least one option, but there is none")
+        if len(questions) == 1:
+            return Selection(0, [1.0], 0.0, 0, 0, False)
         began, bill = time.monotonic(), self._bill()
         scores = [self._yes(prompt, question, bill) for question in questions]
         probabilities = softmax(scores)

@@ -15,6 +15,7 @@ from typing import Any
 
 MAX_OPTIONS = len(string.ascii_uppercase)
 TOP = 20  # likeliest tokens asked for, OpenAI's limit
+YES_OR_NO = "Answer yes or no."  # the end of a question about one option
 UNLISTED = 1.0  # nats below the last listed token, for a letter that is not among the likeliest
 
 _LINE = re.compile(r"^Letters: (.+)\. Answer with one letter\.$", re.MULTILINE)

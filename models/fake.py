@@ -16,7 +16,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
-from .choosing import letters_of
+from .choosing import YES_OR_NO, letters_of
 from .tokens import approx_tokens
 
 
@@ -103,14 +103,23 @@ class RandomChat(BaseChatModel):
             answer = random_value(shape, self._rng)
         elif letters:
             answer = Scored({letter: self._rng.random() + 1e-6 for letter in letters})
+        elif str(messages[-1].text).endswith(YES_OR_NO):
+            answer = Scored({word: self._rng.random() + 1e-6 for word in ("yes", "no")})
         return as_result(answer, messages, "stop")
 
 
 def favouring(word: str, strength: float = 0.9) -> Script:
-    """A script that chooses the option holding `word`, under whatever letter it stands; else the first letter."""
+    """A script that chooses the option holding `word`, under whatever letter it stands; else the first letter.
+
+    Asked for a yes or a no, it says yes where `word` is in the question.
+    """
 
     def script(messages: list[BaseMessage]) -> Scripted:
-        letters = letters_of(str(messages[-1].text))
+        text = str(messages[-1].text)
+        if text.endswith(YES_OR_NO):
+            yes = strength if word in text.splitlines()[-1] else 1 - strength
+            return Scored({"yes": yes, "no": 1 - yes})
+        letters = letters_of(text)
         liked = next((letter for letter, option in letters.items() if word in option), "A")
         others = [letter for letter in letters if letter != liked]
         return Scored({liked: strength} | {letter: (1 - strength) / len(others) for letter in others})

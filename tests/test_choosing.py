@@ -18,7 +18,7 @@ from luthier.agents.planner import choice
 from luthier.agents.steps import difference
 from luthier.models.caller import Caller
 from luthier.models.choosing import letters_of
-from luthier.models.fake import Scored, ScriptedChat
+from luthier.models.fake import Scored, ScriptedChat, favouring
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
@@ -115,6 +115,13 @@ def test_a_model_that_only_says_a_is_at_chance_and_its_favour_cancels() -> None:
     assert all(a.probability == pytest.approx(0.25) for a in found if a.method in ("letters", "text"))
 
 
+def test_a_yes_to_the_right_option_alone_is_right() -> None:
+    case = TEST[0]
+    _, options = choice([c.config for c in case.candidates], case.context, case.script.space)
+    assert shares(answers_of(favouring(options[case.answer]), ["each"], cases=[case])) == {"each": 1}
+    assert shares(answers_of(favouring(options[case.answer - 1]), ["each"], cases=[case])) == {"each": 0}
+
+
 def test_a_proposal_is_right_by_its_move_and_a_failure_is_counted() -> None:
     cases = {case.id: case for case in TEST[:8]}
     right = [{"reason": "r", "config": dict(case.candidates[case.answer].config)} for case in cases.values()]
@@ -161,6 +168,6 @@ def test_methods_are_compared_on_the_cases_that_both_have() -> None:
         return choosing.Answer(case, method, right, 1.0, 10)
 
     rows = choosing.comparisons(
-        [answer("a", "letters", True), answer("b", "letters", False), answer("a", "text", False)]
+        [answer("a", "letters", True), answer("b", "letters", False), answer("a", "text", False)], against="letters"
     )
     assert rows == [{"method": "text", "cases": 1, "only_letters": 1, "only_it": 0, "p": 1.0}]

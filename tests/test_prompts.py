@@ -15,7 +15,7 @@ PLAN = {"context": "Goal.", "view": "", "feedback": "", "wanted": "Smaller steps
 STEP = {"context": "Goal.", "base": "trial 3, the best", "step": "raise lr 0.1 to 0.3"}
 VALUES = {
     ("planner", "choose"): {**STUDY, **PLAN, "space": "- lr", "base": "trial 3, the best"},
-    ("planner", "rate"): {"wanted": "Smaller steps."},
+    ("planner", "rate"): {"wanted": "Smaller steps.", "view": ""},
     ("planner", "propose"): {**STUDY, **PLAN, "space": "- lr", "base": "trial 3", "candidates": ["raise lr (gp)"]},
     ("critic", "step"): {**STUDY, **STEP},
     ("critic", "pair"): {**STUDY, **STEP, "before": "lower lr", "outcome": "nan", "together": "raise lr"},
