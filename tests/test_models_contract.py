@@ -16,7 +16,7 @@ from ollama_server import NAME, OllamaServer, serving
 
 from luthier.models.call_log import CallLog
 from luthier.models.caller import Caller, Prompt
-from luthier.models.choosing import letter_line, list_options
+from luthier.models.choosing import YES_OR_NO, letter_line, list_options
 from luthier.models.decoding import Decoding
 from luthier.models.errors import ModelError, PromptTooLong
 from luthier.models.fake import RandomChat
@@ -28,6 +28,7 @@ SMALLEST = "embedded:smollm2-135m"
 PROMPT = Prompt("planner", "You tune.", "Rules: keep to the ranges.", "Trial 3 overfits since step 5.")
 TWO = Prompt("x", "", "", "")
 OPTIONS = ["raise the dropout", "lower the dropout", "train for longer"]
+QUESTIONS = [f"Proposed step: {option}. {YES_OR_NO}" for option in OPTIONS]
 SCHEMA = {
     "type": "object",
     "properties": {"lr": {"enum": [0.1, 0.01]}, "optimizer": {"enum": ["sgd", "adam"]}},
@@ -65,6 +66,12 @@ class ChatModelContract:
 
     def test_a_choice_is_a_distribution_and_its_mode(self, caller: Caller) -> None:
         found = caller.choose(PROMPT, OPTIONS)
+        assert sum(found.probabilities) == pytest.approx(1)
+        assert found.probabilities[found.index] == max(found.probabilities)
+        assert found.voted is not self.scores
+
+    def test_a_rating_is_a_distribution_and_its_mode(self, caller: Caller) -> None:
+        found = caller.rate(PROMPT, QUESTIONS)
         assert sum(found.probabilities) == pytest.approx(1)
         assert found.probabilities[found.index] == max(found.probabilities)
         assert found.voted is not self.scores
@@ -111,12 +118,11 @@ class Wordy(FakeListChatModel):
 
     def _call(self, messages: list[Any], *args: Any, **kwargs: Any) -> str:
         asked = str(messages[-1].text)
-        assert "JSON schema" in asked or "Letters:" in asked
-        return (
-            '<think>hm</think>{"letter": "B"}'
-            if '"letter"' in asked
-            else '```json\n{"lr": 0.1, "optimizer": "sgd"}\n```'
-        )
+        assert "JSON schema" in asked or "Letters:" in asked or YES_OR_NO in asked
+        if '"answer"' not in asked:
+            return '```json\n{"lr": 0.1, "optimizer": "sgd"}\n```'
+        word = "yes" if '"yes"' in asked else "B"
+        return f'<think>hm</think>{{"answer": "{word}"}}'
 
 
 class TestOllama(ChatModelContract):
@@ -136,6 +142,7 @@ class TestReplay(ChatModelContract):
         live.ask(PROMPT, SCHEMA, Decoding(max_tokens=48))
         live.choose(PROMPT, OPTIONS)
         live.choose(TWO, ["a", "b"])
+        live.rate(PROMPT, QUESTIONS)
         return open_model(f"replay:{tmp_path}")
 
 
