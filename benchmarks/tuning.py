@@ -134,7 +134,7 @@ def benchmark(args: argparse.Namespace, console: Console) -> list[Result]:
     """Run what the cache does not hold; the results in the order of the jobs, published ones last."""
     jobs = jobs_of(args)
     variant = ("-obfuscated" if args.obfuscate else "") + ("" if args.model == "none" else f"-{slug(args.model)}")
-    cache = Cache(args.json.with_suffix(f"{variant}.cache.jsonl"), redo=args.redo)
+    cache = Cache(args.json.with_name(f"{args.json.stem}{variant}.cache.jsonl"), redo=args.redo)
     missing = [job for job in jobs if cache.get(job.key, args.trials) is None]
     with cache.open() as file:
         runs = run_all(missing, args.jobs)

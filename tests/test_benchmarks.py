@@ -249,6 +249,11 @@ class TestRun:
         assert len({r["regret"][0] for r in runs}) == 1
         assert all(len(r["regret"]) == 6 and r["regret"] == sorted(r["regret"], reverse=True) for r in runs)
 
+    def test_hidden_names_keep_runs_of_their_own(self, bowl_suite: BowlSuite, tmp_path: Path) -> None:
+        for more in ((), ("--obfuscate",)):
+            assert tuning.main([*self.arguments(tmp_path, "--methods", "random"), *more]) == 0
+        assert {path.name for path in tmp_path.glob("*.jsonl")} == {"out.cache.jsonl", "out-obfuscated.cache.jsonl"}
+
     def test_a_second_run_computes_nothing_again(
         self, bowl_suite: BowlSuite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
