@@ -26,7 +26,7 @@ from .steps import difference, wanted
 
 Mode = Literal["choose", "propose"]
 
-MAX_CANDIDATES = 4  # options of a choice: each costs a rotation
+MAX_CANDIDATES = 4  # options of a choice: each costs a call
 CHOOSE_TOKENS = 350  # of a choice's prompt after its static part, options and letters included
 PROPOSE_TOKENS = 600  # of the context in a proposal's prompt
 LETTERS_TOKENS = 26  # of the last line of a choice

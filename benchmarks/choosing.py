@@ -31,6 +31,7 @@ from pathlib import Path
 from choosing_cases import Case, cases
 from rich.console import Console
 from rich.table import Table
+from stats import sign_test
 
 from luthier.agents.planner import choice, plan, rating
 from luthier.agents.steps import wanted
@@ -39,13 +40,13 @@ from luthier.models.caller import Caller
 from luthier.models.choosing import average, letter_logprobs, rotated
 from luthier.models.errors import ModelError
 from luthier.models.open import open_model
+from luthier.models.probe import Share
 from luthier.trials.records import Config
 from luthier.trials.space import Space
 
 METHODS = ("rules", "each", "letters", "text", "propose")
 DERIVED = {"single": (0,), "pair": (0, 2)}  # rotations of `letters`
 OPTIONS = 4
-Z = 1.959964  # of a two-sided 95 % interval
 
 
 @dataclass(frozen=True)
@@ -76,22 +77,6 @@ class Heard(CallLog):
         """The calls since the last time."""
         taken, self.calls = self.calls, []
         return taken
-
-
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """The 95 % score interval of a share (Wilson 1927); (0, 1) without a case."""
-    if n == 0:
-        return 0.0, 1.0
-    share, z2 = hits / n, Z * Z
-    middle, half = share + z2 / (2 * n), Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return max(0.0, (middle - half) / (1 + z2 / n)), min(1.0, (middle + half) / (1 + z2 / n))
-
-
-def sign_test(won: int, lost: int) -> float:
-    """The two-sided p-value of a paired comparison (McNemar, exact): ties do not count."""
-    n = won + lost
-    tail = sum(math.comb(n, k) for k in range(min(won, lost) + 1)) / 2**n
-    return min(1.0, 2 * tail)
 
 
 def makes_move(config: Config, base: Config, target: Config, space: Space) -> bool:
@@ -235,7 +220,7 @@ def summary(answers: Sequence[Answer]) -> list[dict[str, float | int | str]]:
     for method in dict.fromkeys(a.method for a in answers):
         own = [a for a in answers if a.method == method]
         hits, seconds = sum(a.right for a in own), sum(a.seconds for a in own)
-        low, high = wilson(hits, len(own))
+        low, high = Share(hits, len(own)).interval
         rows.append(
             {
                 "method": method,

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from luthier.models.probe import Share
 from luthier.trials.diagnosis import Verdict, diagnose_curves
 from luthier.trials.records import Direction
 
@@ -53,13 +54,6 @@ def table(counts: Counter[tuple[str, str]]) -> str:
     return "\n".join(rows)
 
 
-def wilson(right: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    z, p = 1.96, right / n
-    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
-
-
 def taskset(folder: Path) -> None:
     """Every curve of TaskSet: a NaN in it must be called diverged; the rest is counted by verdict."""
     counts: Counter[str] = Counter()
@@ -79,7 +73,7 @@ def report(part: str) -> None:
     curves = load(part)
     counts = confusion(curves)
     right = sum(n for (a, b), n in counts.items() if a == b)
-    low, high = wilson(right, len(curves))
+    low, high = Share(right, len(curves)).interval
     print(f"{part}: {right} of {len(curves)} right, {right / len(curves):.0%} (95 % interval {low:.0%} to {high:.0%})")
     print(f"{table(counts)}\n")
 

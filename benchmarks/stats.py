@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binomtest
 
 RESAMPLES = 10_000
 LEVEL = 0.95
@@ -45,3 +46,8 @@ def paired(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Int
         ValueError: when the numbers of tasks differ.
     """
     return bootstrap([a - b for a, b in zip(ours, theirs, strict=True)], seed)
+
+
+def sign_test(won: int, lost: int) -> float:
+    """The two-sided p-value of a paired comparison (McNemar, exact): ties do not count."""
+    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0

@@ -45,9 +45,10 @@ class Share:
         """Wilson's 95 % interval; 0 to 1 when nothing was asked."""
         if not self.asked:
             return 0.0, 1.0
-        z, n, p = 1.96, self.asked, self.right / self.asked
-        middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
+        from scipy.stats import binomtest  # takes a second to import
+
+        found = binomtest(self.right, self.asked).proportion_ci(method="wilson")
+        return float(found.low), float(found.high)
 
     def as_dict(self) -> dict[str, float]:
         """Counts, share and interval."""
