@@ -117,9 +117,10 @@ def _compare(latest: Trial | None, other: Trial | None, direction: Direction, no
         text = f"trial {latest.number} {latest.state}" if latest.value is None else f"trial {other.number} has no value"
         return Comparison(against=other.number, changes=changes, gain=None, text=text)
     gain = direction.gain(latest.value, other.value)
-    word = "better" if gain > 0 else "worse" if gain < 0 else "equal"
     within = noise.deviation is not None and 0 < abs(gain) < 2 * noise.deviation
-    text = f"trial {latest.number} is {word} than trial {other.number} by {abs(gain):.3g}"
+    way = "better" if gain > 0 else "worse"
+    words = f"{way} than trial {other.number} by {abs(gain):.3g}" if gain else f"as good as trial {other.number}"
+    text = f"trial {latest.number} is {words}"
     text += ", within the noise" if within else ""
     return Comparison(against=other.number, changes=changes, gain=gain, text=text)
 
