@@ -1,8 +1,8 @@
 """The planner: choose among the advisors' candidates, or propose a configuration. A function of data and a model.
 
 A small model is a poor optimiser, so it chooses among what is valid anyway; a capable one may propose. Where a
-diagnosis asks for something, a choice is a yes or a no to each candidate alone; else one among letters. How well each
-goes is measured in docs/choosing.md.
+diagnosis asks for something, a rule first narrows the choice to what does that, and a yes or a no is asked about each
+of these alone; else it is one among letters. How well each goes is measured in docs/choosing.md.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .context import Context
 from .prompts import prompt
 from .render import approx_tokens, render
 from .schema import MAX_REASON, proposal_schema, to_config
-from .steps import difference, wanted
+from .steps import difference, suits, wanted
 
 Mode = Literal["choose", "propose"]
 
@@ -52,13 +52,8 @@ class Plan(BaseModel):
     reason: str
     index: int | None = None  # of the candidate it is, if it is one
     probabilities: list[float] = []  # of each candidate, 0 where it was not shown; empty for a proposal
+    ranking: list[int] = []  # the different candidates, likeliest first: what to try when the critic refuses one
     mode: Mode
-
-    @property
-    def ranking(self) -> list[int]:
-        """The places of the candidates that were shown, likeliest first: what to try when the critic refuses one."""
-        shown = [i for i, p in enumerate(self.probabilities) if p > 0]
-        return sorted(shown, key=lambda i: -self.probabilities[i])
 
 
 def plan(
@@ -75,7 +70,7 @@ def plan(
 
     Args:
         candidates: prevalidated ones, the better advisor first. A choice is among the first `MAX_CANDIDATES`
-            different ones.
+            different ones that suit.
         feedback: why the critic refused the last plan.
         view: a key of `VIEWS`, what this planner leans to.
 
@@ -128,11 +123,12 @@ def rating(configs: Sequence[Config], context: Context, space: Space, *, view: s
 def _choose(
     context: Context, candidates: Sequence[Candidate], space: Space, caller: Caller, feedback: str, view: str
 ) -> Plan:
-    shown = _different(candidates, space)
-    if not shown:
+    if not candidates:
         raise ValueError("a choice needs at least one candidate, but there is none")
+    different, asked = _different(candidates, space), wanted(context)
+    shown = (_suited(different, candidates, context, space) if asked else different)[:MAX_CANDIDATES]
     configs = [candidates[i].config for i in shown]
-    if wanted(context):
+    if asked:
         found = caller.rate(*rating(configs, context, space, view=view))
     else:
         found = caller.choose(*choice(configs, context, space, feedback=feedback, view=view))
@@ -144,9 +140,10 @@ def _choose(
     return Plan(
         config=dict(chosen.config),
         source=chosen.source,
-        reason=_why(chosen, found.probabilities[found.index], len(shown), caller.name),
+        reason=_why(chosen, found.probabilities[found.index], len(shown), len(different), caller.name),
         index=index,
         probabilities=probabilities,
+        ranking=sorted(different, key=lambda i: -probabilities[i]),
         mode="choose",
     )
 
@@ -181,17 +178,25 @@ def _propose(
 
 
 def _different(candidates: Sequence[Candidate], space: Space) -> list[int]:
-    """The places of the first `MAX_CANDIDATES` different candidates."""
+    """The places of the candidates, each configuration once."""
     places: dict[tuple[tuple[str, str], ...], int] = {}
     for i, candidate in enumerate(candidates):
         places.setdefault(space.key(candidate.config), i)
-    return list(places.values())[:MAX_CANDIDATES]
+    return list(places.values())
 
 
-def _why(chosen: Candidate, probability: float, count: int, model: str) -> str:
+def _suited(shown: list[int], candidates: Sequence[Candidate], context: Context, space: Space) -> list[int]:
+    """Those that mainly do what the diagnoses ask for, which needs no model to see; all of them where none does."""
+    base, asked = _base(context, space)[0], wanted(context)
+    return [i for i in shown if suits(candidates[i].config, base, space, asked)] or shown
+
+
+def _why(chosen: Candidate, probability: float, shown: int, all_of_them: int, model: str) -> str:
     """The advisor's own reason and the number that the model gave: a small model's words would be made up after."""
     reason = chosen.reason or f"proposed by {chosen.source}"
-    return reason if count == 1 else f"{reason}; {model} gave it {probability:.0%} among {count} candidates"
+    if shown > 1:
+        return f"{reason}; {model} gave it {probability:.0%} among {shown} candidates"
+    return f"{reason}; it alone does what the diagnoses ask for" if all_of_them > 1 else reason
 
 
 def _brief(context: Context) -> Context:

@@ -46,11 +46,12 @@ def difference(config: Config, base: Config, space: Space, tokens: int = OPTION_
 
     In at most `tokens` tokens: first the glosses go, then the smallest changes.
     """
-    changes = sorted(_changed(config, base, space), key=lambda name: -_width(name, config, base, space))
+    changes = _widest_first(config, base, space)
     if not changes:
         return "repeat it unchanged"
     bare = [_change(name, config, base, space) for name in changes]
-    full = [words + _glossed(name, words) for name, words in zip(changes, bare, strict=True)]
+    effects = [gloss(name, way) if (way := _way(name, config, base, space)) else "" for name in changes]
+    full = [f"{words} ({effect})" if effect else words for words, effect in zip(bare, effects, strict=True)]
     for shown in range(len(changes), 0, -1):
         rest = len(changes) - shown
         for words in (full, bare):
@@ -71,6 +72,13 @@ def wanted(context: Context) -> str:
         wants = f": that wants {remedy}" if remedy else ""
         lines.append(f"Trial {latest.number} failed ({_ill(latest)}){wants}; do not go further that way.")
     return " ".join(lines)
+
+
+def suits(config: Config, base: Config, space: Space, asked: str) -> bool:
+    """Whether a step's widest change of a known effect is what is asked, and its opposite is not asked as well."""
+    ways = [(name, _way(name, config, base, space)) for name in _widest_first(config, base, space)]
+    main = next(((name, way) for name, way in ways if way and gloss(name, way)), None)
+    return main is not None and gloss(*main) in asked and gloss(main[0], -main[1]) not in asked
 
 
 def gloss(name: str, way: int) -> str:
@@ -97,23 +105,22 @@ def _ill(row: TrialRow) -> str:
     return row.verdict.partition(" since")[0]
 
 
-def _changed(config: Config, base: Config, space: Space) -> list[str]:
-    return [name for name in space if config.get(name) != base.get(name)]
+def _widest_first(config: Config, base: Config, space: Space) -> list[str]:
+    changed = [name for name in space if config.get(name) != base.get(name)]
+    return sorted(changed, key=lambda name: -_width(name, config, base, space))
+
+
+def _way(name: str, config: Config, base: Config, space: Space) -> int:
+    """1 where a change raises, -1 where it lowers, 0 where it is neither: another choice, on or off."""
+    old, new = base.get(name), config.get(name)
+    if old is None or new is None or isinstance(space[name], Choice):
+        return 0
+    return 1 if new > old else -1  # type: ignore[operator]
 
 
 def _change(name: str, config: Config, base: Config, space: Space) -> str:
-    old, new = base.get(name), config.get(name)
-    verb = ""
-    if old is not None and new is not None and not isinstance(space[name], Choice):
-        verb = "raise " if new > old else "lower "  # type: ignore[operator]
-    return f"{verb}{name} {spell(old)} to {spell(new)}"
-
-
-def _glossed(name: str, words: str) -> str:
-    """A gloss in brackets, for what is raised or lowered."""
-    way = {"raise": 1, "lower": -1}.get(words.partition(" ")[0])
-    found = "" if way is None else gloss(name, way)
-    return f" ({found})" if found else ""
+    verb = {1: "raise ", -1: "lower ", 0: ""}[_way(name, config, base, space)]
+    return f"{verb}{name} {spell(base.get(name))} to {spell(config.get(name))}"
 
 
 def _width(name: str, config: Config, base: Config, space: Space) -> float:

@@ -1,16 +1,17 @@
-"""How to ask a model for the next trial: five ways, one set of cases, accuracy and seconds.
+"""How to ask a model for the next trial: the ways on one set of cases, accuracy and seconds.
 
     python benchmarks/choosing.py --model embedded --json choosing.json
 
-- `rules`: no model. The first option whose gloss is among the words of the remedy: what a model has to beat.
-- `letters`: options listed once, the letters rotate, log-probabilities are averaged: the product's choice where no
+- `choose`: the product's choice. A rule narrows the options to those that do what the diagnoses ask for; each that is
+  left gets a yes or a no from the model, a single one costs no call.
+- `propose`: the product's proposal, shown the same candidates. Right when the proposal makes the right candidate's
+  move (that hyperparameter, that way, at least half as far) and none of the wrong candidates'.
+- `each`: a yes or a no to every option, after a sentence on what the diagnoses ask for.
+- `rules`: no model. The first option that does what the diagnoses ask for, else the first.
+- `letters`: options listed once, the letters rotate, log-probabilities are averaged: the product's way where no
   diagnosis asks for anything.
 - `single`: its first rotation alone.
 - `pair`: its first and third rotation, so that each option has two letters, two apart.
-- `text`: the options themselves rotate, the letters stay; each rotation reads the options anew.
-- `each`: the product's choice. A yes or a no to each option alone, after a sentence on what the diagnoses ask for.
-- `propose`: the product's proposal, shown the same candidates. Right when the proposal makes the right candidate's
-  move (that hyperparameter, that way, at least half as far) and none of the wrong candidates'.
 
 `single` and `pair` are read off the calls of `letters`, so they cost no time of their own. The others each read a
 case for themselves: the static part of the prompt is warm, the rest is not. Finished cases are kept beside the JSON
@@ -34,7 +35,7 @@ from rich.table import Table
 from stats import sign_test
 
 from luthier.agents.planner import choice, plan, rating
-from luthier.agents.steps import wanted
+from luthier.agents.steps import suits, wanted
 from luthier.models.call_log import Call, CallLog
 from luthier.models.caller import Caller
 from luthier.models.choosing import average, letter_logprobs, rotated
@@ -44,7 +45,7 @@ from luthier.models.probe import Share
 from luthier.trials.records import Config
 from luthier.trials.space import Space
 
-METHODS = ("rules", "each", "letters", "text", "propose")
+METHODS = ("rules", "choose", "each", "letters", "propose")
 DERIVED = {"single": (0,), "pair": (0, 2)}  # rotations of `letters`
 OPTIONS = 4
 
@@ -87,12 +88,14 @@ def makes_move(config: Config, base: Config, target: Config, space: Space) -> bo
 
 
 def rules(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
-    """The first option that does, by its gloss, what the diagnoses ask for; else the first."""
-    _, options = choice([c.config for c in case.candidates], case.context, case.script.space)
-    glosses = [option.partition("(")[2].rstrip(")") for option in options]
-    asked = wanted(case.context)
-    found = next((i for i, words in enumerate(glosses) if words and words in asked), 0)
-    return [Answer(case.id, "rules", found == case.answer, 0.0, 0)]
+    """The first option that does what the diagnoses ask for; else the first."""
+    return [Answer(case.id, "rules", _suited(case)[0] == case.answer, 0.0, 0)]
+
+
+def choose(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
+    """The product's choice: the rule narrows, the model chooses among what is left."""
+    made = plan(case.context, case.candidates, case.script.space, caller)
+    return [_answer(case, "choose", made.probabilities, heard.take())]
 
 
 def letters(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
@@ -109,22 +112,8 @@ def letters(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
     return answers
 
 
-def text(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
-    """The options rotate under fixed letters."""
-    configs = [c.config for c in case.candidates]
-    totals, calls = [0.0] * OPTIONS, []
-    for turn in range(OPTIONS):
-        order = list(rotated(OPTIONS, turn).values())
-        prompt, options = choice([configs[i] for i in order], case.context, case.script.space)
-        found = caller.choose(prompt, options, rotations=False)
-        calls += heard.take()
-        for place, probability in zip(order, found.probabilities, strict=True):
-            totals[place] += math.log(max(probability, 1e-9)) / OPTIONS
-    return [_answer(case, "text", average([totals]), calls)]
-
-
 def each(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
-    """The product's choice: a yes or a no to each option."""
+    """A yes or a no to each option."""
     prompt, questions = rating([c.config for c in case.candidates], case.context, case.script.space)
     found = caller.rate(prompt, questions)
     return [_answer(case, "each", found.probabilities, heard.take())]
@@ -143,9 +132,9 @@ def propose(case: Case, caller: Caller, heard: Heard) -> list[Answer]:
 
 ASK: Mapping[str, Callable[[Case, Caller, Heard], list[Answer]]] = {
     "rules": rules,
+    "choose": choose,
     "each": each,
     "letters": letters,
-    "text": text,
     "propose": propose,
 }
 
@@ -176,14 +165,9 @@ def fingerprint(model: str, method: str, case: Case) -> str:
     """What an answer depends on: the model, how it is asked and what it is asked."""
     prompt, options = choice([c.config for c in case.candidates], case.context, case.script.space)
     source = Path(__file__).parents[1] / "agents" / "prompts" / "planner.md"
-    parts = [
-        model,
-        method,
-        prompt.static,
-        prompt.dynamic,
-        *options,
-        source.read_text() if method in ("each", "propose") else "",
-    ]
+    parts = [model, method, prompt.static, prompt.dynamic, *options]
+    parts.append(source.read_text() if method in ("choose", "each", "propose") else "")
+    parts += [str(_suited(case))] if method in ("choose", "rules") else []
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
@@ -237,7 +221,7 @@ def summary(answers: Sequence[Answer]) -> list[dict[str, float | int | str]]:
     return rows
 
 
-def comparisons(answers: Sequence[Answer], against: str = "each") -> list[dict[str, float | int | str]]:
+def comparisons(answers: Sequence[Answer], against: str = "choose") -> list[dict[str, float | int | str]]:
     """Each method against `against` on the cases that both have: who alone was right, and the p-value."""
     by = {(a.method, a.case): a.right for a in answers}
     rows: list[dict[str, float | int | str]] = []
@@ -273,7 +257,7 @@ def table(answers: Sequence[Answer]) -> Table:
     return found
 
 
-def by_situation(answers: Sequence[Answer], method: str = "each") -> Table:
+def by_situation(answers: Sequence[Answer], method: str = "choose") -> Table:
     """Where a method is right and where it is not."""
     found = Table("situation", "cases", f"right by {method}")
     own = [a for a in answers if a.method == method]
@@ -281,6 +265,14 @@ def by_situation(answers: Sequence[Answer], method: str = "each") -> Table:
         hits = [a.right for a in own if a.case.split("/")[2] == name]
         found.add_row(name, str(len(hits)), f"{sum(hits) / len(hits):.2f}")
     return found
+
+
+def _suited(case: Case) -> list[int]:
+    """The places of the options that do what the diagnoses ask for; all of them where none does."""
+    assert case.context.best is not None
+    base, space, asked = case.context.best.config, case.script.space, wanted(case.context)
+    places = range(len(case.candidates))
+    return [i for i in places if suits(case.candidates[i].config, base, space, asked)] or list(places)
 
 
 def _answer(case: Case, method: str, probabilities: Sequence[float], calls: Sequence[Call]) -> Answer:
@@ -324,9 +316,9 @@ def main() -> None:
     for answer in run(cases(args.split)[:: args.every], methods, caller, heard, kept):
         answers.append(answer)
         console.print(f"{time.monotonic() - began:6.0f} s  {answer.method:8} {answer.case:40} {answer.right}")
-    console.print(table(answers), by_situation(answers, "each" if "each" in methods else methods[0]))
+    console.print(table(answers), by_situation(answers, "choose" if "choose" in methods else methods[0]))
     if args.json:
-        found = {"model": args.model, "summary": summary(answers), "against_each": comparisons(answers)}
+        found = {"model": args.model, "summary": summary(answers), "against_choose": comparisons(answers)}
         args.json.write_text(json.dumps({**found, "answers": [asdict(a) for a in answers]}, indent=1) + "\n")
 
 

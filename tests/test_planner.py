@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from luthier.agents.planner import CHOOSE_TOKENS, VIEWS, Plan, choice, plan, planning_mode, rating
 from luthier.agents.render import approx_tokens
 from luthier.agents.schema import levels, proposal_schema, to_config
-from luthier.agents.steps import OPTION_TOKENS, REMEDIES, difference, gloss, wanted
+from luthier.agents.steps import OPTION_TOKENS, REMEDIES, difference, gloss, suits, wanted
 from luthier.agents.summarizer import summarize
 from luthier.models.caller import Caller
 from luthier.models.choosing import letters_of
@@ -48,8 +48,8 @@ def context_of(trials: list[Trial]) -> Any:
 
 
 CONTEXT = context_of([trial(0, BEST, 0.8)])
-CANDIDATES = [
-    Candidate({**BEST, "lr": 0.01}, "gp", "the GP expects most here"),
+CANDIDATES = [  # none does what CONTEXT asks for, which is larger steps or longer training: the model sees all of them
+    Candidate({**BEST, "lr": 0.0001}, "gp", "the GP expects most here"),
     Candidate({**BEST, "units": 256}, "local", "wider"),
     Candidate({**BEST, "optimizer": "sgd", "momentum": 0.9}, "tpe", "like the better ones"),
     Candidate({**BEST, "dropout": 0.5}, "local", "more dropout"),
@@ -82,6 +82,35 @@ def test_one_candidate_needs_no_call_and_none_is_an_error() -> None:
     assert (found.probabilities, found.reason) == ([1.0], "the GP expects most here")
     with pytest.raises(ValueError, match="at least one candidate"):
         plan(CONTEXT, [], SPACE, silent)
+
+
+def test_where_some_do_what_a_diagnosis_asks_for_the_model_chooses_among_them_alone() -> None:
+    larger = [Candidate({**BEST, "lr": lr}, "local") for lr in (0.01, 0.1)]
+    model = ScriptedChat.of(favouring("0.001 to 0.1"))
+    found = plan(CONTEXT, [*CANDIDATES[:2], *larger], SPACE, Caller(model, name="m"))
+    assert (found.index, len(model.calls)) == (3, 2)
+    assert [p > 0 for p in found.probabilities] == [False, False, True, True]
+
+
+def test_where_one_alone_does_what_a_diagnosis_asks_for_no_call_is_spent() -> None:
+    found = plan(CONTEXT, [*CANDIDATES, Candidate({**BEST, "lr": 0.01}, "local", "up")], SPACE, caller([]))
+    assert (found.index, found.reason) == (4, "up; it alone does what the diagnoses ask for")
+
+
+@pytest.mark.parametrize(
+    ("change", "asked", "does"),
+    [
+        ({"lr": 0.01}, "larger steps or longer training", True),
+        ({"lr": 0.0001}, "larger steps", False),
+        ({"optimizer": "sgd", "momentum": 0.9, "lr": 0.01}, "larger steps", True),  # the rest has no known effect
+        ({"units": 512, "lr": 0.0008}, "smaller steps", False),  # it is mainly a larger model
+        ({"units": 512}, "a larger model. Trial 3 failed: that wants a smaller model", False),  # asked both ways
+        ({"optimizer": "sgd", "momentum": 0.9}, "larger steps", False),
+        ({}, "larger steps", False),
+    ],
+)
+def test_a_step_suits_when_it_mainly_does_what_is_asked(change: Mapping[str, Any], asked: str, does: bool) -> None:
+    assert suits({**BEST, **change}, BEST, SPACE, asked) is does
 
 
 def test_of_many_candidates_the_first_four_different_ones_are_shown() -> None:
