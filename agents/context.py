@@ -71,3 +71,4 @@ class Context(_Frozen):
     noise: Noise
     budget: dict[str, float]
     space: dict[str, str]  # name -> range in a few characters
+    recalled: list[str] = []  # lessons of past studies, the most useful first

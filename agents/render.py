@@ -11,6 +11,7 @@ from .context import Comparison, Context, TrialRow
 
 CHARACTERS_A_TOKEN = 3.0  # numbers and names split finer than prose; measured 3.1 on such texts with Qwen's tokenizer
 MAX_EVIDENCE = 120  # characters of a log line or an evidence
+MAX_LESSON = 240  # characters of what a past study taught
 UNSAFE = re.compile(r"[^\x20-\x7e]+")  # what came out of a log stays on its line
 
 
@@ -56,6 +57,7 @@ def _lines(c: Context) -> list[_Line]:
     if unknown:
         found.append((40, f"Effect unknown: {', '.join(unknown)}."))
     found += [(60 - i, f"Avoid: {_safe(text)}") for i, text in enumerate(dict.fromkeys(reversed(c.avoid)))]
+    found += [(55 - i, f"From past studies: {_safe(text, MAX_LESSON)}") for i, text in enumerate(c.recalled)]
     found.append((50, f"Noise: {c.noise.text}."))
     if c.unexplored:
         found.append((45, f"Unexplored: {'; '.join(c.unexplored)}."))
@@ -80,5 +82,5 @@ def _row(row: TrialRow) -> str:
     return f"trial {row.number}: {value} ({config}); {row.verdict}: {_safe(row.evidence)}"
 
 
-def _safe(text: str) -> str:
-    return UNSAFE.sub(" ", text)[:MAX_EVIDENCE]
+def _safe(text: str, limit: int = MAX_EVIDENCE) -> str:
+    return UNSAFE.sub(" ", text)[:limit]

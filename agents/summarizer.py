@@ -31,6 +31,7 @@ def summarize(
     metric: str,
     noise: Sequence[float] = (),
     budget: Mapping[str, float] | None = None,
+    recalled: Sequence[str] = (),
 ) -> Context:
     """The context of a study.
 
@@ -38,6 +39,7 @@ def summarize(
         trials: in any order; running ones do not count.
         noise: values of the extra runs of trial 0.
         budget: what is left of each budget, by its name.
+        recalled: lessons of past studies, the most useful first.
     """
     done = sorted((t for t in trials if t.finished), key=lambda t: t.number)
     best, floor = best_trial(done, direction), _noise(done, noise)
@@ -62,6 +64,7 @@ def summarize(
         rows=[_row(t, direction, metric, reference) for t in _useful(done, direction)],
         effects=[] if space is None else effects(space, done, direction),
         failures=[_row(t, direction, metric, reference) for t in failed],
+        recalled=list(recalled),
         avoid=_avoid(failed),
         unexplored=[] if space is None else _unexplored(space, done),
         noise=floor,

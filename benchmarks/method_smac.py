@@ -13,6 +13,7 @@ from typing import Any
 
 from suites import DataMissing, Objective
 
+from luthier.memory.transfer import PastStudy
 from luthier.trials.records import Config, Direction
 from luthier.trials.space import Choice, Float, Space
 
@@ -26,6 +27,7 @@ def smac(
     trials: int,
     seed: int,
     model: str,
+    past: Sequence[PastStudy] = (),
 ) -> list[float]:
     """Tell SMAC the starts, then ask it; a failed trial is told as a crash."""
     try:

@@ -1,7 +1,8 @@
 """The tuners under comparison. A method proposes, the objective answers; each starts from the same configurations.
 
-The samplers are Optuna's. `luthier` is the product's advisors without model and memory, asked as the tuning graph asks
-them; with `--model` it is the graph itself.
+The samplers are Optuna's. `luthier` is the product's advisors without model, asked as the tuning graph asks them, with
+the transfer advisor where there is a memory; with `--model` it is the graph itself. What else uses a memory stands in
+`methods_memory.py`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import methods_memory
 from method_smac import smac
 from suites import Objective
 
+from luthier.memory.transfer import PastStudy
 from luthier.trials.advisor import Advisor, seed_for
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trial
 from luthier.trials.runner import OnReport
@@ -40,6 +43,7 @@ class Method(Protocol):
         trials: int,
         seed: int,
         model: str,
+        past: Sequence[PastStudy] = (),
     ) -> list[float]:
         """Evaluate `starts`, then its own proposals, `trials` in all; the values in order, NaN for a failed one."""
         ...
@@ -72,6 +76,7 @@ def sampler_method(make: Callable[[int], optuna.samplers.BaseSampler]) -> Method
         trials: int,
         seed: int,
         model: str,
+        past: Sequence[PastStudy] = (),
     ) -> list[float]:
         import optuna
 
@@ -134,13 +139,14 @@ def luthier(
     trials: int,
     seed: int,
     model: str,
+    past: Sequence[PastStudy] = (),
 ) -> list[float]:
     """The product. `space` states the default that Luthier begins with; further starts are run as they are given."""
     if model != "none":
-        return luthier_graph(objective, space, direction, starts=starts, trials=trials, seed=seed, model=model)
-    from luthier.trials.advisors import default_advisors
-
-    advisors = default_advisors()
+        return luthier_graph(
+            objective, space, direction, starts=starts, trials=trials, seed=seed, model=model, past=past
+        )
+    advisors = advisors_with(past)
     done: list[Trial] = []
     for number in range(trials):
         if len(starts) > 1 and number < len(starts):
@@ -151,11 +157,22 @@ def luthier(
     return [math.nan if t.value is None else t.value for t in done]
 
 
+def advisors_with(past: Sequence[PastStudy]) -> list[Advisor]:
+    """The product's advisors: with the transfer advisor where there are past studies."""
+    from luthier.memory.transfer import TransferAdvisor
+    from luthier.trials.advisors import default_advisors, with_advisor
+
+    return with_advisor(default_advisors(), TransferAdvisor(past)) if past else default_advisors()
+
+
 def propose(
     advisors: Sequence[Advisor], space: Space, done: Sequence[Trial], direction: Direction, seed: int
 ) -> Candidate:
     """The candidate of the first advisor that has something to say."""
-    asked = (a.advise(space, done, direction, seed=seed_for(seed, len(done), a.name), n=1) for a in advisors)
+    from luthier.trials.advisors import in_order
+
+    listened = in_order(advisors, space)
+    asked = (a.advise(space, done, direction, seed=seed_for(seed, len(done), a.name), n=1) for a in listened)
     return next(found[0] for found in asked if found)
 
 
@@ -196,6 +213,7 @@ def luthier_graph(
     trials: int,
     seed: int,
     model: str,
+    past: Sequence[PastStudy] = (),
 ) -> list[float]:
     """The product's whole tuning graph on a study in a temporary folder, with a model or `none`."""
     from luthier.graphs.loop import tune_study
@@ -213,7 +231,16 @@ def luthier_graph(
                 study.finish(number, runner.run(config, study.trial_folder(number)))
             with study.lock():
                 chat = open_model(model)
-                tune_study(study, runner, budget=budget, model=chat, model_name=model, noise=0, stop_early=False)
+                tune_study(
+                    study,
+                    runner,
+                    budget=budget,
+                    model=chat,
+                    model_name=model,
+                    advisors=advisors_with(past),
+                    noise=0,
+                    stop_early=False,
+                )
             return [math.nan if t.value is None else t.value for t in study.finished]
         finally:
             study.close()
@@ -228,6 +255,7 @@ METHODS: dict[str, Method] = {
     "smac": smac,
     "luthier": luthier,
     "luthier-graph": luthier_graph,
+    **methods_memory.METHODS,
 }
 
 
@@ -237,3 +265,4 @@ def quiet() -> None:
 
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", module="optuna")
+    warnings.filterwarnings("ignore", module="sklearn.gaussian_process")  # a length scale at the edge of its bounds

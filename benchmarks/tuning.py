@@ -18,9 +18,11 @@ from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
 
+import memories
 import methods as tuners
 import report
 import suites
+from methods_memory import METHODS as NEED_MEMORY
 from results import Cache, Key, Result, write
 from rich.console import Console
 from rich.progress import track
@@ -43,6 +45,8 @@ class Job:
     trials: int
     model: str = "none"
     obfuscate: bool = False
+    memory: str = "none"
+    memory_size: int = 200
 
     @property
     def key(self) -> Key:
@@ -67,6 +71,9 @@ def run(job: Job) -> Result:
     tuners.quiet()
     task = load(job.suite, job.data, job.task, job.obfuscate)
     starts = task.starts(job.default, job.seed)
+    past = memories.past_of(
+        job.memory, job.suite, job.data, job.task, job.obfuscate, job.memory_size, job.seed, task.space
+    )
     values = tuners.METHODS[job.method](
         task.objective(),
         suites.with_default(task.space, starts[0] if len(starts) == 1 else None),
@@ -75,6 +82,7 @@ def run(job: Job) -> Result:
         trials=job.trials,
         seed=seed_for(job.seed, 0, f"{job.suite}/{job.task}"),  # else luck would be shared by all tasks
         model=job.model,
+        past=past,
     )
     return job.result(job.method, values)
 
@@ -115,8 +123,22 @@ def jobs_of(args: argparse.Namespace) -> list[Job]:
         wrong = [a for a in asked if a not in known]
         if wrong:
             raise suites.UnknownName(f"a {what} must be one of {', '.join(known)}, but got {', '.join(wrong)}")
+    if args.memory == "none" and (needy := [m for m in args.methods if m in NEED_MEMORY]):
+        raise suites.UnknownName(f"{', '.join(needy)} must know past tasks; give --memory leave-one-out")
     return [
-        Job(suite.name, args.data, task, seed, method, default, args.trials, args.model, args.obfuscate)
+        Job(
+            suite=suite.name,
+            data=args.data,
+            task=task,
+            seed=seed,
+            method=method,
+            default=default,
+            trials=args.trials,
+            model=args.model,
+            obfuscate=args.obfuscate,
+            memory=args.memory,
+            memory_size=args.memory_size,
+        )
         for task in chosen
         for seed in range(args.seeds)
         for method in args.methods
@@ -134,6 +156,7 @@ def benchmark(args: argparse.Namespace, console: Console) -> list[Result]:
     """Run what the cache does not hold; the results in the order of the jobs, published ones last."""
     jobs = jobs_of(args)
     variant = ("-obfuscated" if args.obfuscate else "") + ("" if args.model == "none" else f"-{slug(args.model)}")
+    variant += "" if args.memory == "none" else f"-{args.memory}-{args.memory_size}"
     cache = Cache(args.json.with_name(f"{args.json.stem}{variant}.cache.jsonl"), redo=args.redo)
     missing = [job for job in jobs if cache.get(job.key, args.trials) is None]
     with cache.open() as file:
@@ -186,6 +209,13 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--methods", type=lambda s: s.split(","), default="random,tpe,tpe-mv,gp,cmaes,luthier")
     parser.add_argument("--default", help="configuration that each method starts from; the suite's first if not given")
     parser.add_argument("--model", default="none", help="language model of luthier (%(default)s)")
+    parser.add_argument(
+        "--memory",
+        choices=memories.KINDS,
+        default="none",
+        help="what is known of the suite's other tasks (%(default)s)",
+    )
+    parser.add_argument("--memory-size", type=int, default=200, help="random trials known of each (%(default)s)")
     parser.add_argument("--trials", type=int, default=10, help="trials a run (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="runs a task and method (%(default)s)")
     parser.add_argument("--tasks", help="task names between commas, or how many to take from the start; default all")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..agents.critic import check_rules
 from ..trials.advisor import Advisor, seed_for
-from ..trials.advisors import DefaultAdvisor
+from ..trials.advisors import DefaultAdvisor, in_order
 from ..trials.records import Candidate, Trial
 from ..trials.space import Space
 from ..trials.study import Study
@@ -30,7 +30,7 @@ def candidates_for(
     several: bool,
     warn: Callable[[str, str], None],
 ) -> list[Candidate]:
-    """New candidates that no rule refuses, the better advisor first; never empty. Trial 0 has the default alone.
+    """New candidates that no rule refuses, the better advisor first; never empty. Trial 0 has one: the default.
 
     Args:
         trials: the finished ones.
@@ -44,7 +44,8 @@ def candidates_for(
     if space is None:
         return [Candidate({}, "default", "what the objective suggests by itself: the midpoint of each range")]
     found: list[Candidate] = []
-    for advisor in [DefaultAdvisor(), *advisors] if number == 0 else advisors:
+    asked = advisors if number else [DefaultAdvisor(), *advisors]
+    for advisor in in_order(asked, space):
         wanted = EACH.get(advisor.name, 1) if several else 1
         seed = seed_for(study.seed, number, advisor.name)
         try:

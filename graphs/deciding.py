@@ -1,4 +1,4 @@
-"""The nodes that come to a choice: summarize, advise, plan, criticise, decide, take.
+"""The nodes that come to a choice: summarize, recall, advise, plan, criticise, decide, take.
 
 Each takes the state and the shared parts and returns what changes in the state. Running one twice does no harm.
 """
@@ -26,6 +26,12 @@ def summarize_node(state: State, parts: Parts, node: Node) -> Update:
     latest, against = context.latest, context.against_best or context.against_before
     text = f"trial {latest.number} is {latest.verdict}" + (f" ({latest.evidence})" if latest.evidence else "")
     return {"said": say("summarizer", f"{text}; {against.text}" if against else text)}
+
+
+def recall_node(state: State, parts: Parts, node: Node) -> Update:
+    """Ask the memory, once for each space of a run, and say what it has."""
+    words = parts.recall()
+    return {"said": say("memory", words)} if words else {}
 
 
 def advise_node(state: State, parts: Parts, node: Node) -> Update:

@@ -28,6 +28,7 @@ from .noise import measure_noise
 from .outcomes import read_outcome
 from .parts import Parts
 from .recording import mend_log
+from .remembering import StudyMemory
 from .running import repaired
 from .state import State
 from .tuning import RECURSION_LIMIT, build_graph
@@ -52,6 +53,7 @@ def tune_study(
     listen: Callable[[Event], None] = ignore,
     noise: int = 2,
     stop_early: bool = True,
+    memory: StudyMemory | None = None,
 ) -> StopReason:
     """Run trials until a budget is spent; a study that has some goes on where it stands.
 
@@ -61,6 +63,7 @@ def tune_study(
         model: None leaves every decision to the advisors.
         workflow: a built-in one's name or one of your own; by default `planner-critic` with a model, else `advisors`.
         noise: extra runs of trial 0, outside the budget of trials and inside the hours.
+        memory: what past studies taught, and where this one goes; None neither reads nor writes one.
 
     Raises:
         InputError: the user must act; finished trials are kept.
@@ -77,6 +80,7 @@ def tune_study(
         caller=None if model is None else Caller(model, name=model_name, log=CallLog(study.folder / CALLS)),
         mode=planning_mode(model_name),
         stop_early=stop_early,
+        memory=memory,
     )
     listen(StudyStarted(len(parts.trials), budget.trials, model_name, chosen.name))
     if model is None and chosen.uses_model:
@@ -86,12 +90,14 @@ def tune_study(
     except KeyboardInterrupt:
         listen(Stopped(StopReason.INTERRUPTED))
         raise
+    parts.remember(learn=True)
     listen(Stopped(reason))
     return reason
 
 
 def _loop(parts: Parts, noise: int) -> StopReason:
     mend_log(parts)
+    parts.remember(learn=True)  # what a kill kept from it
     with checkpoints(parts.study.folder) as saver:
         graph = build_graph(parts.workflow, parts, saver)
         while True:

@@ -8,17 +8,20 @@ from dataclasses import dataclass, field
 from ..agents.context import Context
 from ..agents.planner import Mode
 from ..agents.summarizer import summarize
+from ..memory.errors import MemoryFault
 from ..models.caller import Caller
 from ..predictor.records import WorkflowLog
 from ..predictor.workflow import Workflow
 from ..trials.advisor import Advisor
 from ..trials.records import Candidate, Trial
 from ..trials.runner import Runner
+from ..trials.space import Space
 from ..trials.spec import Budget
 from ..trials.study import Study
 from .budgets import Spent, left, rest, spent
 from .candidates import candidates_for
 from .events import Event, Listener, Said, Warned, ignore
+from .remembering import Recalled, StudyMemory
 from .state import State
 
 WORKFLOWS_FILE = "workflows.jsonl"
@@ -37,11 +40,14 @@ class Parts:
     caller: Caller | None = None
     mode: Mode = "choose"
     stop_early: bool = True
+    memory: StudyMemory | None = None
     trials: list[Trial] = field(init=False)  # the finished ones, as of the trial's begin
     used: Spent = field(init=False)  # by them
     log: WorkflowLog = field(init=False)
     _warned: set[str] = field(default_factory=set)
     _begun: int = field(init=False)  # how many trials were finished when this run began
+    _recalled: Recalled | None = None
+    _recalled_for: Space | None = None
     _context: Context | None = None
     _candidates: list[Candidate] | None = None
 
@@ -84,6 +90,28 @@ class Parts:
             return None
         return self.caller if within and state["number"] > 0 else None
 
+    def recall(self) -> str:
+        """What the memory has for this study, in words; "" when nothing, or when it was said before."""
+        space = self.study.space
+        if self.memory is None or space is None or self._recalled_for == space:
+            return ""
+        self._recalled_for = space
+        try:
+            self._recalled = self.memory.recall(self.study, space, self.advisors)
+        except MemoryFault as error:
+            self.warn("memory", f"{error}; the study goes on without the memory")
+            return ""
+        return self._recalled.words
+
+    def remember(self, *, learn: bool = False) -> None:
+        """Give the finished trials to the memory, and have it draw its lessons; a memory that fails is told once."""
+        if self.memory is None:
+            return
+        try:
+            (self.memory.learn if learn else self.memory.keep)(self.study)
+        except MemoryFault as error:
+            self.warn("memory", f"{error}; the study goes on without the memory")
+
     def context(self) -> Context:
         """The summarizer's context of the finished trials."""
         if self._context is None:
@@ -96,6 +124,7 @@ class Parts:
                 metric=study.metric,
                 noise=study.noise,
                 budget=left(self.used, self.budget),
+                recalled=self._recalled.lessons if self._recalled else [],
             )
         return self._context
 
@@ -107,7 +136,8 @@ class Parts:
         """
         if self._candidates is None:
             chooses = self.caller is not None and self.workflow.uses_model
+            advisors = self._recalled.advisors if self._recalled else self.advisors
             self._candidates = candidates_for(
-                self.study, self.trials, number, self.advisors, several=chooses, warn=self.warn
+                self.study, self.trials, number, advisors, several=chooses, warn=self.warn
             )
         return self._candidates

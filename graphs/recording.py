@@ -1,4 +1,4 @@
-"""The node that takes an outcome into the study, and the executed workflow into the predictor's log."""
+"""The node that takes an outcome into the study and the memory, and the executed workflow into the predictor's log."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def record_node(state: State, parts: Parts, node: Node) -> Update:
     extra = so_far(state)
     trial = study.finish(number, outcome, **{**extra, "ran": [*extra["ran"], node.id]})
     parts.log.append(_line(parts, trial))
+    parts.remember()
     parts.tell(TrialFinished(trial))
     return {}
 

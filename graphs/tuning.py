@@ -9,18 +9,19 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 
 from ..predictor.workflow import Node, Workflow
-from .deciding import advise_node, criticise_node, decide_node, plan_node, summarize_node, take_node
+from .deciding import advise_node, criticise_node, decide_node, plan_node, recall_node, summarize_node, take_node
 from .parts import Parts
 from .recording import record_node
 from .running import repair_node, run_node
 from .state import State, Update
 
-RECURSION_LIMIT = 50  # steps of one trial: the longest workflow with every revision and repair takes 17
+RECURSION_LIMIT = 50  # steps of one trial: the longest workflow with every revision and repair takes 18
 RUN = "run"  # operator of the node at which a trial goes on that was begun before
 
 Step = Callable[[State, Parts, Node], Update]
 STEPS: Mapping[str, Step] = {
     "summarize": summarize_node,
+    "recall": recall_node,
     "advise": advise_node,
     "plan": plan_node,
     "criticise": criticise_node,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .choose_model import default_model
 from .graphs.events import Event, Listener, StopReason, Warned, ignore
+from .remember import Remember, memory_of
 from .trials.errors import SpecError
 from .trials.records import Direction
 from .trials.runner import Limits, Runner
@@ -45,6 +46,7 @@ def tune(
     patterns: Mapping[str, str] | None = None,
     folder: str | Path | None = None,
     advisors: Sequence[Advisor] | None = None,
+    remember: Remember = True,
     on_event: Listener = ignore,
 ) -> Study:
     """Tune an objective or a command and return its study. The same call again goes on where it stopped.
@@ -62,6 +64,8 @@ def tune(
         timeout: seconds a trial may take. memory: GiB a trial may hold.
         patterns: for a command that only prints: metric name -> regular expression with one group.
         folder: where the study lives; `.luthier/NAME` by default.
+        remember: start from what past studies taught and keep this one, in the user's memory or in the file named;
+            False does neither.
 
     Raises:
         InputError: the space, the command or the folder cannot be used; the message says what to do.
@@ -87,6 +91,7 @@ def tune(
                 stop_early=stop_early,
                 advisors=advisors,
                 listen=on_event,
+                remember=remember,
             )
     finally:
         runner.close()
@@ -104,8 +109,14 @@ def run_study(
     stop_early: bool = True,
     advisors: Sequence[Advisor] | None = None,
     listen: Callable[[Event], None] = ignore,
+    remember: Remember = True,
+    place: Path | None = None,
 ) -> StopReason:
-    """Open the model, then run the loop until the budget is spent."""
+    """Open the model and the memory, then run the loop until the budget is spent.
+
+    Args:
+        place: the folder in which trials run; the present one if not given.
+    """
     from .graphs.loop import tune_study
     from .models.open import open_model
 
@@ -115,18 +126,20 @@ def run_study(
             listen(Warned(lacking))
     chat = open_model(model)
     name = model if isinstance(model, str) else type(model).__name__
-    return tune_study(
-        study,
-        runner,
-        budget=budget,
-        model=chat,
-        model_name=name,
-        workflow=workflow or ("advisors" if chat is None else DEFAULT_WORKFLOW),
-        advisors=advisors,
-        listen=listen,
-        noise=noise,
-        stop_early=stop_early,
-    )
+    with memory_of(study, remember, place or Path.cwd(), listen) as memory:
+        return tune_study(
+            study,
+            runner,
+            budget=budget,
+            model=chat,
+            model_name=name,
+            workflow=workflow or ("advisors" if chat is None else DEFAULT_WORKFLOW),
+            advisors=advisors,
+            listen=listen,
+            noise=noise,
+            stop_early=stop_early,
+            memory=memory,
+        )
 
 
 def runner_of(spec: StudySpec, cwd: Path) -> Runner:

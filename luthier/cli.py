@@ -84,12 +84,28 @@ def tune(
     confirm: Annotated[
         int, typer.Option(min=0, help="Rerun best and default on this many fresh seeds at the end.")
     ] = 0,
+    memory: Annotated[Path | None, typer.Option(help="The memory's file instead of your own.")] = None,
+    no_memory: Annotated[
+        bool, typer.Option("--no-memory", help="Neither start from past studies nor keep this one.")
+    ] = False,
+    new: Annotated[bool, typer.Option("--new", help="Begin another study where the one of this name is done.")] = False,
     json: Json = False,
 ) -> None:
     """Tune what a study file describes; go on where an earlier run stopped."""
     from .cli_tune import run_file
 
-    run_file(file, trials=trials, model=model, workflow=workflow, seed=seed, folder=dir, seeds=confirm, as_json=json)
+    run_file(
+        file,
+        trials=trials,
+        model=model,
+        workflow=workflow,
+        seed=seed,
+        folder=dir,
+        seeds=confirm,
+        remember=False if no_memory else memory or True,
+        new=new,
+        as_json=json,
+    )
 
 
 @app.command(epilog="Example: luthier show digits --trial 3")

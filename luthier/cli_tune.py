@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import typer
@@ -18,10 +19,11 @@ from .live import LiveView
 from .page import print_summary
 from .picture import write_picture
 from .plain import PlainView
+from .remember import Remember
 from .summary import summary_of
 from .trials.runner import Runner
 from .trials.spec import load_spec
-from .trials.study import Study
+from .trials.study import DATABASE, Study
 
 INTERRUPTED = 130  # what shells return after Ctrl-C
 
@@ -35,6 +37,8 @@ def run_file(
     seed: int | None,
     folder: Path | None,
     seeds: int,
+    remember: Remember,
+    new: bool,
     as_json: bool,
 ) -> None:
     """Tune a study file to the end of its budget, confirm on fresh seeds, print the summary, write the picture.
@@ -43,7 +47,8 @@ def run_file(
     """
     spec = load_spec(file)
     budget = spec.budget if trials is None else spec.budget.model_copy(update={"trials": trials})
-    study = study_of(spec, folder or HOME / spec.name, seed)
+    place = folder or HOME / spec.name
+    study = study_of(spec, unfinished(place, budget.trials) if new else place, seed)
     runner = runner_of(spec, file.resolve().parent)
     named = model or spec.model
     try:
@@ -58,6 +63,8 @@ def run_file(
                     noise=spec.noise,
                     stop_early=spec.stop_early,
                     listen=listen,
+                    remember=remember,
+                    place=file.resolve().parent,
                 )
             confirmed = _confirm(study, runner, seeds)
         picture = write_picture(study, study.folder / "report.html")
@@ -72,6 +79,20 @@ def run_file(
     finally:
         runner.close()
         study.close()
+
+
+def unfinished(folder: Path, trials: int) -> Path:
+    """The first of NAME, NAME-2, NAME-3, ... that holds no study, or one with trials left."""
+    for number in count(1):
+        place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        if not (place / DATABASE).exists():
+            return place
+        study = Study.open(place)
+        done = len(study.finished)
+        study.close()
+        if done < trials:
+            return place
+    raise AssertionError("numbers do not end")
 
 
 @contextmanager

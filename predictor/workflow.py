@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 if TYPE_CHECKING:
     import networkx as nx
 
-Agent = Literal["summarizer", "advisors", "planner", "critic", "coder", "runner", "study"]
+Agent = Literal["summarizer", "memory", "advisors", "planner", "critic", "coder", "runner", "study"]
 Kind = Literal["data", "control"]
 
 
@@ -158,6 +158,7 @@ def workflow_named(name: str) -> Workflow:
 
 
 _SUMMARIZE = Node(id="summarize", agent="summarizer", operator="summarize")
+_RECALL = Node(id="recall", agent="memory", operator="recall")
 _ADVISE = Node(id="advise", agent="advisors", operator="advise")
 _PLAN = Node(id="plan", agent="planner", operator="plan", prompt="planner")
 _EXPLORE = Node(id="explore", agent="planner", operator="plan", prompt="planner", view="explore")
@@ -192,11 +193,12 @@ def _workflow(name: str, middle: tuple[Node, ...], edges: list[Edge], *, decisio
         ("repair", "repaired", "run"),
         ("repair", "hopeless", "record"),
     )
-    begin = _flow(("summarize", "advise"), ("advise", (middle or (_TAKE,))[0].id))
+    read = (*_data("summarize", *asked), *_data("recall", "advise"), *_data("advise", *planners, "take"))
+    begin = _flow(("summarize", "recall"), ("recall", "advise"), ("advise", (middle or (_TAKE,))[0].id))
     return Workflow(
         name=name,
-        nodes=(_SUMMARIZE, _ADVISE, *middle, _TAKE, _RUN, repair, _RECORD),
-        edges=(*begin, *edges, *end, *_data("summarize", *asked), *_data("advise", *planners, "take")),
+        nodes=(_SUMMARIZE, _RECALL, _ADVISE, *middle, _TAKE, _RUN, repair, _RECORD),
+        edges=(*begin, *edges, *end, *read),
         decisions=decisions,
     )
 

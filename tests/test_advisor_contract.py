@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from doubles import SPACE, complete, failed
 
+from luthier.memory.transfer import PastStudy, TransferAdvisor
 from luthier.trials.advisor import Advisor, seed_for
 from luthier.trials.advisors import (
     GP_LIMIT,
@@ -24,8 +25,19 @@ from luthier.trials.bayes import LIMIT, BayesAdvisor
 from luthier.trials.records import Candidate, Direction, State, Trial
 from luthier.trials.space import Choice, Float, Int, Space
 
-ADVISORS = [DefaultAdvisor(), BayesAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
 SMALL = Space({"a": Choice(("x", "y"), default="x"), "b": Int(1, 2, default=1)})
+
+
+def past(space: Space, n: int = 12, seed: int = 5) -> PastStudy:
+    """A study of another task in the same space; some of its trials failed."""
+    rng = np.random.default_rng(seed)
+    configs = tuple(space.sample(rng) for _ in range(n))
+    values = tuple(None if i % 5 == 4 else float(space.to_unit(c).sum()) + 0.1 * i for i, c in enumerate(configs))
+    return PastStudy(f"task-{seed}", Direction.MINIMIZE, configs, values)
+
+
+TRANSFER = TransferAdvisor([past(SPACE), past(SPACE, seed=6), past(SMALL)])
+ADVISORS = [DefaultAdvisor(), TRANSFER, BayesAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
 
 
 def history(n: int, seed: int = 0, failures: bool = True) -> list[Trial]:

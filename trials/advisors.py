@@ -75,6 +75,17 @@ def default_advisors() -> list[Advisor]:
     return [DefaultAdvisor(), BayesAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
 
 
+def with_advisor(advisors: Sequence[Advisor], another: Advisor) -> list[Advisor]:
+    """The advisors and another one at its place in `ORDER`."""
+    place = next((i for i, a in enumerate(advisors) if _rank(a.name) > _rank(another.name)), len(advisors))
+    return [*advisors[:place], another, *advisors[place:]]
+
+
+def in_order(advisors: Sequence[Advisor], space: Space) -> list[Advisor]:
+    """Advisors as they are listened to: as given, but past studies come before a midpoint that nobody chose."""
+    return list(advisors) if space.default_is_complete else sorted(advisors, key=lambda a: a.name != "transfer")
+
+
 def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
     """What runs when no model decides: the first candidate of the advisor that stands first in `ORDER`.
 
@@ -83,5 +94,8 @@ def best_candidate(candidates: Sequence[Candidate]) -> Candidate:
     """
     if not candidates:
         raise ValueError("a choice needs at least one candidate, but there is none")
-    rank = {name: i for i, name in enumerate(ORDER)}
-    return min(candidates, key=lambda c: rank.get(c.source, len(ORDER)))
+    return min(candidates, key=lambda c: _rank(c.source))
+
+
+def _rank(name: str) -> int:
+    return ORDER.index(name) if name in ORDER else len(ORDER)

@@ -11,6 +11,7 @@ import fcntl
 import json
 import logging
 import os
+import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +42,7 @@ class Study:
         self.space: Space | None = _read_space(info)
         self.name, self.metric, self.seed = str(info["name"]), str(info["metric"]), int(info["seed"])
         self.direction = Direction(info["direction"])
+        self.uid = str(info.get("uid") or folder.resolve())  # the same wherever the folder is moved
         self._finished: dict[int, Trial] = {}  # finished trials never change but by `annotate`
 
     @classmethod
@@ -66,6 +68,7 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         info = {
             "name": name,
+            "uid": secrets.token_hex(8),
             "metric": metric,
             "direction": direction.value,
             "seed": seed,

@@ -1,0 +1,102 @@
+"""What the tuning graph asks of the memory, and what it gives it. A memory that fails never stops a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..memory.note import Kind, stable_id
+from ..memory.recall import lessons, past_studies
+from ..memory.recording import learn, record
+from ..memory.store import Store
+from ..memory.task import Task
+from ..memory.transfer import PastStudy, TransferAdvisor
+from ..trials.advisor import Advisor
+from ..trials.advisors import with_advisor
+from ..trials.space import Space
+from ..trials.study import Study
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """What the memory has for a study."""
+
+    advisors: list[Advisor]
+    lessons: list[str] = field(default_factory=list)
+    words: str = ""  # for the user; "" where there is nothing
+
+
+@dataclass(frozen=True)
+class StudyMemory:
+    """A memory, and how a study is known in it.
+
+    Args:
+        script: what runs, without values. With `place` it makes two studies studies of one task.
+        place: what tells scripts of one name apart.
+        features: of the data, where given.
+        hidden_tasks: ids of tasks of which nothing is to be seen, for honest evaluation.
+    """
+
+    store: Store
+    script: str
+    place: str = ""
+    features: Mapping[str, float] = field(default_factory=dict)
+    hidden_tasks: tuple[str, ...] = ()
+
+    def recall(self, study: Study, space: Space, advisors: Sequence[Advisor]) -> Recalled:
+        """The advisors with the one that knows past studies, and their lessons.
+
+        Raises:
+            MemoryFault: the memory cannot be read.
+        """
+        task = self._task(study, space)
+        own = {stable_id(Kind.TRIAL, study.uid, trial.number) for trial in study.trials}
+        past = past_studies(self.store, task, without=own, hidden_tasks=self.hidden_tasks)
+        transfer = TransferAdvisor(past)
+        usable = transfer.usable(space)
+        if not usable:
+            return Recalled(list(advisors))
+        learnt = lessons(self.store, task, hidden_tasks=self.hidden_tasks)
+        words = f"starts from {_worded(usable, task)}" + "".join(f"; {lesson}" for lesson in learnt)
+        return Recalled(with_advisor(advisors, transfer), learnt, words)
+
+    def keep(self, study: Study) -> None:
+        """Keep the finished trials.
+
+        Raises:
+            MemoryFault: the memory cannot be written.
+        """
+        if study.space is not None:
+            record(self.store, self._task(study, study.space), study.name, study.uid, study.finished)
+
+    def learn(self, study: Study) -> None:
+        """Draw the lessons of all trials of the task.
+
+        Raises:
+            MemoryFault: the memory cannot be written.
+        """
+        self.keep(study)
+        if study.space is not None:
+            learn(self.store, self._task(study, study.space))
+
+    def _task(self, study: Study, space: Space) -> Task:
+        return Task(
+            script=self.script,
+            metric=study.metric,
+            direction=study.direction,
+            space=space,
+            features=dict(self.features),
+            place=self.place,
+        )
+
+
+def _worded(past: Sequence[PastStudy], task: Task) -> str:
+    """`24 earlier trials, 8 of them of this very task, with loss 0.31 as the best`."""
+    trials = sum(len(one.configs) for one in past)
+    own = next((one for one in past if one.same), None)
+    if own is None:
+        return f"{trials} earlier trials of {len(past)} other task{'s' if len(past) > 1 else ''}"
+    values = [value for value in own.values if value is not None]
+    whose = "of this very task" if len(past) == 1 else f"{len(own.configs)} of them of this very task"
+    comma = " " if len(past) == 1 else ", "
+    return f"{trials} earlier trials{comma}{whose}, with {task.metric} {task.direction.best(values):.4g} as the best"

@@ -1,0 +1,53 @@
+"""Where a study's memory is, and what the study is called in it."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .graphs.events import Event, Warned
+from .trials.study import Study
+
+if TYPE_CHECKING:
+    from .graphs.remembering import StudyMemory
+
+Remember = bool | str | Path  # False: no memory; True: the user's; a path: that one
+
+
+@contextmanager
+def memory_of(
+    study: Study, remember: Remember, place: Path, listen: Callable[[Event], None]
+) -> Iterator[StudyMemory | None]:
+    """The memory for a study that runs in the folder `place`; None where it is not wanted or cannot be opened."""
+    if remember is False:
+        yield None
+        return
+    from .graphs.remembering import StudyMemory
+    from .memory.errors import MemoryFault
+    from .memory.place import memory_path
+    from .memory.sqlite_store import SQLiteStore
+
+    try:
+        store = SQLiteStore(memory_path(None if remember is True else Path(remember)))
+    except MemoryFault as error:
+        listen(Warned(f"{error}; the study goes on without the memory"))
+        yield None
+        return
+    try:
+        yield StudyMemory(store, script_of(study), hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:12])
+    finally:
+        store.close()
+
+
+def script_of(study: Study) -> str:
+    """What a study runs, without values: `python train.py`, or an objective's name."""
+    command = study.spec.get("run")
+    if command is None:
+        return str(study.spec.get("callable", study.name))
+    words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+    values = next((i for i, word in enumerate(words) if word.startswith("-") or "{" in word), len(words))
+    return " ".join(words[:values]) or study.name

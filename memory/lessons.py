@@ -1,0 +1,93 @@
+"""What the trials of a task say of each hyperparameter: an effect with its interval. Pure: trials in, evidence out."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import linregress
+from scipy.stats import t as student
+
+from ..trials.space import Choice
+from .note import Evidence, PastTrial, Standing
+from .task import Task
+
+LEAST = 6  # finished trials before an effect is looked for
+SURE = 0.95  # of the interval
+
+
+def effect_of(name: str, task: Task, trials: list[PastTrial]) -> Evidence | None:
+    """What going from the lowest to the highest value tried does to the metric; None where too little was tried.
+
+    Above 0 is better. A straight line over the (log) range, least squares; its 95 % interval is Student's. Trials vary
+    in everything else too, so this is what went along with the value, not what it causes alone.
+    """
+    parameter = task.space[name]
+    rows = [t for t in trials if t.value is not None and name in t.config]
+    if isinstance(parameter, Choice) or len(rows) < LEAST:
+        return None
+    places = np.array([parameter.to_unit(t.config[name]) for t in rows])
+    values = task.direction.sign * np.array([t.value for t in rows], dtype=float)
+    if np.ptp(places) == 0 or not np.isfinite(values).all():
+        return None
+    line, width = linregress(places, values), float(np.ptp(places))
+    margin = float(student.ppf((1 + SURE) / 2, len(rows) - 2)) * float(line.stderr)
+    ends = [
+        min(rows, key=lambda t: parameter.to_unit(t.config[name])),
+        max(rows, key=lambda t: parameter.to_unit(t.config[name])),
+    ]
+    return Evidence(
+        trials=tuple(t.id for t in rows),
+        metric=task.metric,
+        direction=task.direction,
+        config={"from": ends[0].config[name], "to": ends[1].config[name]},
+        effect=float(line.slope) * width,
+        low=(float(line.slope) - margin) * width,
+        high=(float(line.slope) + margin) * width,
+        seconds=sum(t.seconds for t in rows),
+    )
+
+
+def standing(claimed: Evidence, now: Evidence) -> Standing:
+    """What has become of a claim: its sign was sure when it was made."""
+    if claimed.effect is None or now.effect is None or now.low is None or now.high is None:
+        return Standing.WEAKENED
+    if now.low <= 0 <= now.high:
+        return Standing.WEAKENED
+    return Standing.SUPPORTED if (now.effect > 0) == (claimed.effect > 0) else Standing.SUPERSEDED
+
+
+def is_sure(evidence: Evidence) -> bool:
+    """Whether the interval leaves zero out."""
+    return evidence.low is not None and evidence.high is not None and not evidence.low <= 0 <= evidence.high
+
+
+def worded(name: str, evidence: Evidence, task: Task) -> str:
+    """The lesson in a sentence."""
+    way = "better" if (evidence.effect or 0) > 0 else "worse"
+    ends = f"{_short(evidence.config['from'])} to {_short(evidence.config['to'])}"
+    claim = f"{name} from {ends} went along with {way} {task.metric}"
+    numbers = f"{evidence.effect:+.3g} [{evidence.low:+.3g}, {evidence.high:+.3g}], above 0 is better"
+    note = {
+        Standing.SUPPORTED: "",
+        Standing.WEAKENED: "; no longer sure",
+        Standing.SUPERSEDED: "; the opposite of what it was",
+    }
+    return f"In {task.script}, {claim}: {numbers}, {len(evidence.trials)} trials{note[evidence.standing]}."
+
+
+def best_of(task: Task, trials: list[PastTrial]) -> Evidence:
+    """What the trials of a task came to: the best value and its configuration."""
+    done = [t for t in trials if t.value is not None and t.state == "complete"]
+    best = max(done, key=lambda t: task.direction.sign * (t.value or 0.0), default=None)
+    return Evidence(
+        trials=tuple(t.id for t in trials),
+        metric=task.metric,
+        direction=task.direction,
+        best=None if best is None else best.value,
+        config={} if best is None else best.config,
+        diagnosis="" if best is None else best.diagnosis,
+        seconds=sum(t.seconds for t in trials),
+    )
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,52 @@
+"""What the memory gives to a study at its begin: past studies for the transfer advisor, and lessons in words."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from .note import Kind
+from .store import Filter, Store
+from .task import Task
+from .transfer import PastStudy
+
+MOST_TASKS = 200  # the most alike, whose trials are read
+ALIKE = 0.6  # likeness from which a task's lessons are worth reading: the same script, or hyperparameters and metric
+
+
+def past_studies(
+    store: Store, task: Task, *, without: Collection[str] = (), hidden_tasks: tuple[str, ...] = ()
+) -> list[PastStudy]:
+    """What was tried in this and other tasks, the most alike task first.
+
+    Args:
+        without: ids of trials to leave out: the present study's own.
+        hidden_tasks: ids of tasks of which nothing is to be seen.
+    """
+    found = []
+    for name, other in _by_likeness(store, task, hidden_tasks)[:MOST_TASKS]:
+        rows = [row for row in store.trials(name) if row.id not in without]
+        if rows:
+            values = tuple(row.value if row.state != "failed" else None for row in rows)
+            found.append(PastStudy(name, other.direction, tuple(row.config for row in rows), values, name == task.id))
+    return found
+
+
+def lessons(store: Store, task: Task, limit: int = 3, *, hidden_tasks: tuple[str, ...] = ()) -> list[str]:
+    """What was learnt of this task, or of those much like it, the surest first: a sentence each."""
+    alike = [name for name, other in _by_likeness(store, task, hidden_tasks) if task.likeness(other) >= ALIKE]
+    if not alike:
+        return []
+    where = Filter(kinds=(Kind.LESSON,), tasks=tuple(alike), hidden_tasks=hidden_tasks)
+    rank = {name: place for place, name in enumerate(alike)}
+    notes = [note for note in store.notes(where) if note.evidence and note.evidence.standing == "supported"]
+    notes.sort(key=lambda note: (rank[note.task], -len(note.evidence.trials if note.evidence else ()), note.id))
+    return [note.content for note in notes[:limit]]
+
+
+def _by_likeness(store: Store, task: Task, hidden_tasks: tuple[str, ...]) -> list[tuple[str, Task]]:
+    """The readable tasks, the most alike first, newer ones before older."""
+    where = Filter(kinds=(Kind.TASK,), hidden_tasks=hidden_tasks)
+    read = [(note.id, Task.read(note)) for note in store.notes(where)]
+    known = [(name, other) for name, other in read if other is not None]
+    known.reverse()  # of equally alike tasks the newer one first
+    return sorted(known, key=lambda row: -task.likeness(row[1]))

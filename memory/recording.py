@@ -1,0 +1,145 @@
+"""Writing a study into the memory: its task, its trials, its failures and its lessons. Writing twice writes once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from ..trials.diagnosis import diagnose
+from ..trials.records import State, Trial
+from .errors import NoteMissing
+from .lessons import best_of, effect_of, is_sure, standing, worded
+from .note import Evidence, Kind, Link, LinkType, Note, PastTrial, stable_id
+from .store import Store
+from .task import Task
+
+MAX_DETAIL = 2_000  # characters of a failure's last lines
+
+
+def record(store: Store, task: Task, study: str, uid: str, trials: Sequence[Trial]) -> int:
+    """Keep the finished trials of a study; how many are new. What they teach is `learn`'s.
+
+    Args:
+        study: its name.
+        uid: what tells it from other studies of the same name: where it lies.
+
+    Raises:
+        MemoryFileError: the memory cannot be written.
+    """
+    rows = [past_trial(task, study, uid, trial) for trial in trials if trial.finished]
+    known = {row.id for row in store.trials(task.id)} if rows else set()
+    fresh = [row for row in rows if row.id not in known]
+    if fresh:
+        new = {row.id for row in fresh}
+        links = [Link(source=b.id, target=a.id, type=LinkType.NEXT_TRIAL) for a, b in pairwise(rows) if b.id in new]
+        store.add([task.note(study), *(_trial_note(task, row) for row in fresh)], links, fresh)
+    return len(fresh)
+
+
+def learn(store: Store, task: Task) -> None:
+    """Bring what the task's notes claim in line with all of its trials; nothing is written where nothing changed.
+
+    Raises:
+        MemoryFileError: the memory cannot be written.
+    """
+    trials = store.trials(task.id)
+    if not trials:
+        return
+    _support(store, task.note(trials[0].study), best_of(task, trials), None)
+    for cause in dict.fromkeys(row.cause for row in trials if row.cause):
+        _learn_failure(store, task, cause, [row for row in trials if row.cause == cause])
+    for name in task.space:
+        _learn_effect(store, task, name, trials)
+
+
+def past_trial(task: Task, study: str, uid: str, trial: Trial) -> PastTrial:
+    """A trial as a row of the memory."""
+    verdict = diagnose(trial, task.direction, task.metric).verdict if trial.trajectory.steps else ""
+    return PastTrial(
+        id=stable_id(Kind.TRIAL, uid, trial.number),
+        task=task.id,
+        study=study,
+        number=trial.number,
+        config=dict(trial.config),
+        value=None if trial.state is State.FAILED else trial.value,
+        state=trial.state.value,
+        cause="" if trial.failure is None else trial.failure.cause.value,
+        diagnosis=str(verdict) if trial.failure is None else trial.failure.detail.strip()[-MAX_DETAIL:],
+        seconds=trial.seconds,
+    )
+
+
+def _trial_note(task: Task, row: PastTrial) -> Note:
+    outcome = f"{task.metric} {row.value:.6g}" if row.value is not None else row.cause or row.state
+    words = ", ".join(f"{name}={value}" for name, value in row.config.items())
+    content = f"trial {row.number} of {row.study}: {outcome}; {words}"
+    return Note(id=row.id, kind=Kind.TRIAL, content=content, task=task.id, study=row.study, time=row.time)
+
+
+def _learn_failure(store: Store, task: Task, cause: str, rows: list[PastTrial]) -> None:
+    """One note for each cause of failure in a task, with the trials that it took."""
+    last = rows[-1].diagnosis.splitlines()[-1] if rows[-1].diagnosis else ""
+    times = "once" if len(rows) == 1 else f"{len(rows)} times"
+    configs = "; ".join(", ".join(f"{n}={v}" for n, v in row.config.items()) for row in rows[-3:])
+    content = f"{task.script} failed {times} ({cause}): {last}\nLately with {configs}"
+    evidence = Evidence(
+        trials=tuple(row.id for row in rows),
+        metric=task.metric,
+        direction=task.direction,
+        diagnosis=cause,
+        seconds=sum(row.seconds for row in rows),
+    )
+    note = Note(
+        id=stable_id(Kind.FAILURE, task.id, cause),
+        kind=Kind.FAILURE,
+        content=content,
+        keywords=tuple(cause.split()),
+        tags=("failure",),
+        task=task.id,
+        study=rows[-1].study,
+        evidence=evidence,
+    )
+    if not _added(store, note):
+        _support(store, note, evidence, content)
+
+
+def _learn_effect(store: Store, task: Task, name: str, trials: list[PastTrial]) -> None:
+    """One lesson for each hyperparameter whose effect was once sure; it is weakened or superseded, never deleted."""
+    found = effect_of(name, task, trials)
+    if found is None:
+        return
+    note = Note(
+        id=stable_id(Kind.LESSON, task.id, name),
+        kind=Kind.LESSON,
+        content=worded(name, found, task),
+        keywords=(name, task.metric),
+        tags=("effect",),
+        task=task.id,
+        study=trials[-1].study,
+        evidence=found,
+    )
+    claimed = _first_claim(store, note.id)
+    if claimed is None:
+        if is_sure(found):
+            store.add([note])
+        return
+    now = found.model_copy(update={"standing": standing(claimed, found)})
+    _support(store, note, now, worded(name, now, task))
+
+
+def _added(store: Store, note: Note) -> bool:
+    return note.id in store.add([note])
+
+
+def _support(store: Store, note: Note, evidence: Evidence, content: str | None) -> None:
+    """New evidence for a note, unless it is what it has."""
+    if store.get(note.id).evidence != evidence:
+        store.support(note.id, evidence, content)
+
+
+def _first_claim(store: Store, note: str) -> Evidence | None:
+    """The evidence with which a lesson was made; None where there is no such lesson."""
+    try:
+        return store.revisions(note)[0].evidence
+    except NoteMissing:
+        return None

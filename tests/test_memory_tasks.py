@@ -1,0 +1,178 @@
+"""From a study's trials to notes: tasks, rows, failures, and lessons that are strengthened, weakened or superseded."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from doubles import complete, failed
+
+from luthier.memory.lessons import LEAST, effect_of
+from luthier.memory.note import Author, Kind, LinkType, Note, Proposal, Standing
+from luthier.memory.recall import lessons, past_studies
+from luthier.memory.recording import learn, past_trial, record
+from luthier.memory.sqlite_store import SQLiteStore
+from luthier.memory.store import Filter
+from luthier.memory.task import Task
+from luthier.trials.records import Direction, Trial
+from luthier.trials.space import Choice, Float, Space
+
+SPACE = Space({"lr": Float(1e-5, 0.1, log=True, default=1e-3), "opt": Choice(("sgd", "adam"), default="adam")})
+TASK = Task(script="python train.py", metric="loss", direction=Direction.MINIMIZE, space=SPACE, place="here")
+OTHER = TASK.model_copy(update={"script": "python other.py"})
+
+
+def trials(slope: float, n: int = 8, noise: float = 0.0, first: int = 0) -> list[Trial]:
+    """Losses that change by `slope` from the lowest rate to the highest."""
+    rng = np.random.default_rng(first)
+    units = np.linspace(0, 1, n)
+    values = 1 + slope * units + noise * rng.standard_normal(n)
+    lr = SPACE["lr"]
+    return [
+        complete(first + i, {"lr": float(lr.from_unit(float(u))), "opt": "adam"}, float(v))
+        for i, (u, v) in enumerate(zip(units, values, strict=True))
+    ]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> SQLiteStore:
+    return SQLiteStore(tmp_path / "memory.db")
+
+
+def only(store: SQLiteStore, kind: Kind) -> Note:
+    (note,) = store.notes(Filter(kinds=(kind,)))
+    return note
+
+
+def test_a_task_is_read_back_from_its_note() -> None:
+    task = TASK.model_copy(update={"features": {"rows": 1797.0}})
+    assert Task.read(task.note("digits")) == task
+    assert task.id != TASK.id
+    assert Task.read(TASK.note("s").model_copy(update={"content": "rewritten: ["})) is None
+
+
+def test_likeness_is_one_with_itself_symmetric_and_falls_with_each_difference() -> None:
+    named = Space({"alpha": Float(0.0, 1.0)})
+    steps = [
+        TASK.model_copy(update={"features": {"rows": 100.0}}),
+        OTHER.model_copy(update={"features": {"rows": 100.0}}),
+        OTHER.model_copy(update={"features": {"rows": 50.0}}),
+        OTHER,
+        OTHER.model_copy(update={"metric": "accuracy"}),
+        OTHER.model_copy(update={"metric": "accuracy", "space": named}),
+    ]
+    found = [steps[0].likeness(other) for other in steps]
+    assert found[0] == pytest.approx(1.0)
+    assert found == sorted(found, reverse=True)
+    assert len(set(found)) == len(found)
+    assert found == [other.likeness(steps[0]) for other in steps]
+
+
+def test_recording_twice_writes_once_and_new_trials_are_added(store: SQLiteStore) -> None:
+    done = trials(-0.5)
+    assert record(store, TASK, "s", "uid", done[:3]) == 3
+    assert record(store, TASK, "s", "uid", done[:3]) == 0
+    assert record(store, TASK, "s", "uid", done) == 5
+    rows = store.trials(TASK.id)
+    assert [row.number for row in rows] == list(range(8))
+    following = store.links([row.id for row in rows], [LinkType.NEXT_TRIAL])
+    assert [(link.source, link.target) for link in following] == [(b.id, a.id) for a, b in pairwise(rows)]
+    assert store.check() == []
+
+
+def test_studies_of_one_name_in_two_places_stay_apart(store: SQLiteStore) -> None:
+    record(store, TASK, "s", "one", trials(-0.5))
+    record(store, TASK, "s", "two", trials(-0.5))
+    assert len(store.trials(TASK.id)) == 16
+
+
+def test_the_task_s_evidence_holds_the_best_of_all_its_studies(store: SQLiteStore) -> None:
+    record(store, TASK, "s", "uid", trials(-0.5))
+    learn(store, TASK)
+    evidence = only(store, Kind.TASK).evidence
+    assert evidence is not None
+    assert (evidence.best, len(evidence.trials)) == (pytest.approx(0.5), 8)
+    before = len(store.revisions(TASK.id))
+    learn(store, TASK)
+    assert len(store.revisions(TASK.id)) == before  # nothing new, nothing written
+
+
+def test_a_lesson_is_made_when_it_is_sure_then_weakened_then_superseded_never_deleted(store: SQLiteStore) -> None:
+    record(store, TASK, "s", "uid", trials(-0.5, noise=0.02))
+    learn(store, TASK)
+    lesson = only(store, Kind.LESSON)
+    assert lesson.evidence is not None
+    assert (lesson.evidence.standing, lesson.keywords) == (Standing.SUPPORTED, ("lr", "loss"))
+    assert lesson.evidence.effect == pytest.approx(0.5, abs=0.1)  # above 0 is better, and a loss fell
+    assert "better loss" in lesson.content
+
+    record(store, TASK, "again", "other", trials(+0.5, n=9, noise=0.02, first=100))
+    learn(store, TASK)
+    weak = only(store, Kind.LESSON)
+    assert weak.evidence is not None
+    assert weak.evidence.standing is Standing.WEAKENED
+    assert lessons(store, TASK) == []  # what is not sure is not handed on
+
+    record(store, TASK, "third", "more", trials(+0.9, n=60, noise=0.02, first=200))
+    learn(store, TASK)
+    last = only(store, Kind.LESSON)
+    assert last.evidence is not None
+    assert last.evidence.standing is Standing.SUPERSEDED
+    assert [n.evidence.standing for n in store.revisions(lesson.id) if n.evidence] == [
+        "supported",
+        "weakened",
+        "superseded",
+    ]
+
+
+def test_noise_makes_no_lesson(store: SQLiteStore) -> None:
+    record(store, TASK, "s", "uid", trials(0.0, n=12, noise=0.1))
+    learn(store, TASK)
+    assert store.count(Filter(kinds=(Kind.LESSON,))) == 0
+
+
+def test_an_effect_needs_enough_trials_and_a_number() -> None:
+    rows = [past_trial(TASK, "s", "uid", trial) for trial in trials(-0.5)]
+    assert effect_of("lr", TASK, rows) is not None
+    assert effect_of("lr", TASK, rows[: LEAST - 1]) is None
+    assert effect_of("opt", TASK, rows) is None
+    assert effect_of("lr", TASK, [row.model_copy(update={"value": None}) for row in rows]) is None
+
+
+def test_failures_of_one_cause_are_one_note_that_grows(store: SQLiteStore) -> None:
+    config = SPACE.default()
+    record(store, TASK, "s", "uid", [*trials(-0.5), failed(8, config)])
+    learn(store, TASK)
+    record(store, TASK, "s", "uid", [failed(9, {**config, "lr": 0.1})])
+    learn(store, TASK)
+    note = only(store, Kind.FAILURE)
+    assert note.evidence is not None
+    assert len(note.evidence.trials) == 2
+    assert "2 times" in note.content
+
+
+def test_past_studies_come_most_alike_first_without_one_s_own_and_without_hidden_tasks(store: SQLiteStore) -> None:
+    record(store, OTHER, "o", "other", trials(-0.5))
+    record(store, TASK, "s", "uid", trials(-0.5))
+    assert [past.name for past in past_studies(store, TASK)] == [TASK.id, OTHER.id]
+    own = {row.id for row in store.trials(TASK.id)}
+    assert [past.name for past in past_studies(store, TASK, without=own)] == [OTHER.id]
+    assert [past.name for past in past_studies(store, TASK, hidden_tasks=(OTHER.id,))] == [TASK.id]
+
+
+def test_lessons_of_like_tasks_are_handed_on_and_no_others(store: SQLiteStore) -> None:
+    record(store, TASK, "s", "uid", trials(-0.5))
+    learn(store, TASK)
+    (lesson,) = lessons(store, TASK)
+    assert lesson.startswith("In python train.py, lr from")
+    far = Task(script="x", metric="auc", direction=Direction.MAXIMIZE, space=Space({"depth": Float(0.0, 1.0)}))
+    assert lessons(store, far) == []
+    assert lessons(store, TASK, hidden_tasks=(TASK.id,)) == []
+
+
+def test_a_person_s_words_on_a_task_do_not_stop_the_next_study(store: SQLiteStore) -> None:
+    record(store, TASK, "s", "uid", trials(-0.5))
+    store.evolve([Proposal(note=TASK.id, revision=0, author=Author(by="person"), content="my favourite task")])
+    assert past_studies(store, TASK) == []

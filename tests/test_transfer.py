@@ -1,0 +1,142 @@
+"""What past studies bring to a new one: which count, what they propose, and when they fall silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from doubles import complete
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from luthier.memory.prior import PastTasks, Portfolio, Transfer
+from luthier.memory.transfer import FIRST, LIMIT, PastStudy, TransferAdvisor, inside
+from luthier.trials.advisors import default_advisors, in_order, with_advisor
+from luthier.trials.records import Config, Direction, Trial
+from luthier.trials.space import Float, Space
+
+SPACE = Space({"x": Float(0.0, 1.0, default=0.5), "y": Float(0.0, 1.0, default=0.5)})
+Values = Callable[[np.ndarray], np.ndarray]
+
+
+def peak(x: float, y: float) -> Values:
+    return lambda points: -((points[:, 0] - x) ** 2) - (points[:, 1] - y) ** 2
+
+
+def studied(values: Values, n: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    points = np.random.default_rng(seed).random((n, 2))
+    return points, values(points)
+
+
+def past_study(values: Values, seed: int = 0, direction: Direction = Direction.MAXIMIZE) -> PastStudy:
+    points, found = studied(values, seed=seed)
+    configs = tuple({"x": float(x), "y": float(y)} for x, y in points)
+    return PastStudy(f"task-{seed}", direction, configs, tuple((direction.sign * found).tolist()))
+
+
+PEAKS = [peak(0.2, 0.8), peak(0.25, 0.75), peak(0.8, 0.2)]
+PAST = PastTasks(*zip(*[studied(values, seed=i) for i, values in enumerate(PEAKS)], strict=True))
+CENTRES = np.array([[0.2, 0.8], [0.25, 0.75], [0.8, 0.2]])
+
+
+def run(advisor: TransferAdvisor, values: Values, n: int) -> list[Trial]:
+    done: list[Trial] = []
+    for number in range(n):
+        found = advisor.advise(SPACE, done, Direction.MAXIMIZE, seed=number)
+        if not found:
+            break
+        config = found[0].config
+        done.append(complete(number, config, float(values(np.array([[config["x"], config["y"]]]))[0])))
+    return done
+
+
+def test_the_surrogates_of_past_tasks_find_their_peaks() -> None:
+    at_centres = PAST.predict(CENTRES)
+    assert at_centres.argmax(axis=0)[2] == 2
+    assert (at_centres[[0, 1, 2], [0, 1, 2]] > PAST.predict(np.array([[0.5, 0.5]]))).all()
+
+
+def test_tasks_tried_at_the_same_points_are_predicted_as_if_they_were_not() -> None:
+    points = studied(PEAKS[0])[0]
+    values = [v(points) for v in PEAKS]
+    together = PastTasks([points] * 3, values)
+    apart = PastTasks([points, points + 1e-12, points + 2e-12], values)
+    assert together.predict(CENTRES) == pytest.approx(apart.predict(CENTRES), abs=1e-3)
+
+
+def test_a_portfolio_serves_first_the_many_and_then_the_rest() -> None:
+    grid = np.random.default_rng(3).random((2000, 2))
+    first = grid[Portfolio(PAST, np.empty((0, 2))).expected_improvement(grid).argmax()]
+    second = grid[Portfolio(PAST, first[None]).expected_improvement(grid).argmax()]
+    assert abs(first[0] - second[0]) > 0.3  # one of the two peaks on the left, and the one on the right
+
+
+@given(scale=st.floats(0.01, 1000), offset=st.floats(-1000, 1000))
+@settings(max_examples=10, deadline=None)
+def test_the_metric_s_unit_does_not_matter(scale: float, offset: float) -> None:
+    points, values = studied(PEAKS[0], n=6, seed=9)
+    grid = np.random.default_rng(3).random((50, 2))
+    plain = Transfer(PAST, points, values, np.random.default_rng(0))
+    moved = Transfer(PAST, points, values * scale + offset, np.random.default_rng(0))
+    assert moved.expected_improvement(grid) == pytest.approx(plain.expected_improvement(grid), rel=1e-2, abs=1e-6)
+
+
+def test_a_task_like_a_past_one_is_solved_in_few_trials() -> None:
+    done = run(TransferAdvisor([past_study(v, i) for i, v in enumerate(PEAKS)]), peak(0.22, 0.78), 8)
+    assert max(t.value for t in done if t.value is not None) > -0.002
+    assert (
+        "3 past studies"
+        in TransferAdvisor([past_study(v, i) for i, v in enumerate(PEAKS)])
+        .advise(SPACE, [], Direction.MAXIMIZE, seed=0)[0]
+        .reason
+    )
+
+
+def test_a_long_study_knows_itself_best() -> None:
+    advisor = TransferAdvisor([past_study(v, i) for i, v in enumerate(PEAKS)])
+    trials = [complete(i, {"x": i / 50, "y": 0.5}, float(i)) for i in range(LIMIT)]
+    assert advisor.advise(SPACE, trials[:FIRST], Direction.MAXIMIZE, seed=0)
+    assert advisor.advise(SPACE, trials, Direction.MAXIMIZE, seed=0) == []
+
+
+def test_what_counts_of_a_past_study() -> None:
+    """Configurations in this space; hyperparameters it does not have are left out; a failure is the worst."""
+    configs: tuple[Config, ...] = ({"x": 0.1, "y": 0.2, "z": 3}, {"x": 2.0, "y": 0.2}, {"x": 0.1}, {"x": 0.3, "y": 0.4})
+    kept, values = inside(PastStudy("t", Direction.MINIMIZE, configs, (1.0, 2.0, 3.0, None)), SPACE)
+    assert kept == [{"x": 0.1, "y": 0.2}, {"x": 0.3, "y": 0.4}]
+    assert values.tolist() == [-1.0, -3.0]
+    assert inside(PastStudy("t", Direction.MINIMIZE, configs, (None,) * 4), SPACE)[0] == []
+
+
+def test_without_a_usable_past_study_it_is_silent() -> None:
+    other = PastStudy("t", Direction.MAXIMIZE, ({"a": 1.0},) * 20, tuple(map(float, range(20))))
+    flat = PastStudy("t", Direction.MAXIMIZE, ({"x": 0.5, "y": 0.5},) * 20, (1.0,) * 20)
+    assert TransferAdvisor([]).advise(SPACE, [], Direction.MAXIMIZE, seed=0) == []
+    assert TransferAdvisor([other, flat]).advise(SPACE, [], Direction.MAXIMIZE, seed=0) == []
+
+
+def test_it_speaks_after_a_stated_default_and_before_a_midpoint() -> None:
+    advisors = with_advisor(default_advisors(), TransferAdvisor([]))
+    assert [a.name for a in advisors][:3] == ["default", "transfer", "bayes"]
+    assert [a.name for a in in_order(advisors, SPACE)] == [a.name for a in advisors]
+    bare = Space({"x": Float(0.0, 1.0)})
+    assert [a.name for a in in_order(advisors, bare)][:3] == ["transfer", "default", "bayes"]
+
+
+@pytest.mark.parametrize("unlike", [lambda points: -peak(0.2, 0.8)(points), lambda points: points.sum(axis=1)])
+def test_a_task_unlike_the_past_ones_makes_it_silent(unlike: Values) -> None:
+    """A valley where they have a peak, and a slope."""
+    points, values = studied(unlike, n=12, seed=4)
+    assert Transfer(PAST, points, values, np.random.default_rng(0)).unlike > 0.9
+    trials = [
+        complete(i, {"x": float(x), "y": float(y)}, float(v))
+        for i, ((x, y), v) in enumerate(zip(points, values, strict=True))
+    ]
+    advisor = TransferAdvisor([past_study(v, i) for i, v in enumerate(PEAKS)])
+    assert advisor.advise(SPACE, trials, Direction.MAXIMIZE, seed=0) == []
+
+
+def test_a_task_like_the_past_ones_is_seen_to_be() -> None:
+    points, values = studied(peak(0.3, 0.7), n=12, seed=4)
+    assert Transfer(PAST, points, values, np.random.default_rng(0)).unlike < 0.1

@@ -1,0 +1,132 @@
+"""The tuning graph with a memory: a study starts where the last one ended, and a memory that fails stops nothing."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doubles import SPACE, FunctionRunner, Listening
+
+import luthier
+from luthier.graphs.events import Said, Warned
+from luthier.graphs.loop import tune_study
+from luthier.graphs.remembering import StudyMemory
+from luthier.memory.errors import MemoryFileError
+from luthier.memory.note import Kind
+from luthier.memory.place import memory_path
+from luthier.memory.sqlite_store import SQLiteStore
+from luthier.memory.store import Filter
+from luthier.trials.records import Config, Direction, Trial
+from luthier.trials.spec import Budget
+from luthier.trials.study import Study
+
+
+def bowl(config: Config) -> float | None:
+    """Best at lr 0.05 and 300 units; the largest networks do not fit."""
+    if float(config["units"]) > 440:
+        return None
+    return (math.log10(float(config["lr"])) + 1.3) ** 2 + (math.log2(float(config["units"])) - 8.2) ** 2
+
+
+def tuned(folder: Path, memory: StudyMemory | None, trials: int = 8, **options: Any) -> tuple[Study, Listening]:
+    study = Study.open_or_create(folder, name=folder.name, space=SPACE, metric="loss", direction=Direction.MINIMIZE)
+    heard = Listening()
+    budget = Budget(trials=trials)
+    tune_study(study, FunctionRunner(bowl), budget=budget, noise=0, memory=memory, listen=heard, **options)
+    return study, heard
+
+
+def said(heard: Listening) -> list[str]:
+    return [event.text for event in heard.events if isinstance(event, Said) and event.role == "memory"]
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> StudyMemory:
+    return StudyMemory(SQLiteStore(tmp_path / "memory.db"), script="python train.py", place="here")
+
+
+def values(study: Study) -> list[float]:
+    return [t.value for t in study.finished if t.value is not None]
+
+
+def test_the_second_study_starts_where_the_first_one_ended_and_says_so(tmp_path: Path, memory: StudyMemory) -> None:
+    first, heard = tuned(tmp_path / "a", memory, 12)
+    assert said(heard) == []
+    second, heard = tuned(tmp_path / "b", memory, 4)
+    assert len(said(heard)) == 1
+    assert said(heard)[0].startswith("starts from 12 earlier trials of this very task, with loss")
+    assert [t.source for t in second.finished[:2]] == ["default", "transfer"]
+    assert min(values(second)[:3]) <= min(values(first)) + 0.2  # three trials come near what took twelve
+
+
+def test_a_study_that_goes_on_does_not_recall_itself(tmp_path: Path, memory: StudyMemory) -> None:
+    tuned(tmp_path / "a", memory, 6)
+    study, heard = tuned(tmp_path / "a", memory, 8)
+    assert said(heard) == []
+    assert {t.source for t in study.finished} == {"default", "bayes"}
+    assert memory.store.count(Filter(kinds=(Kind.TRIAL,))) == 8
+
+
+def test_what_a_kill_kept_from_the_memory_is_given_to_it_later(tmp_path: Path, memory: StudyMemory) -> None:
+    tuned(tmp_path / "a", None, 6)
+    assert memory.store.count() == 0
+    tuned(tmp_path / "a", memory, 6)
+    assert memory.store.count(Filter(kinds=(Kind.TRIAL,))) == 6
+    assert memory.store.count(Filter(kinds=(Kind.TASK,))) == 1
+
+
+def test_a_hidden_task_is_not_recalled(tmp_path: Path, memory: StudyMemory) -> None:
+    tuned(tmp_path / "a", memory, 8)
+    (task,) = memory.store.notes(Filter(kinds=(Kind.TASK,)))
+    blind = StudyMemory(memory.store, "python train.py", "here", hidden_tasks=(task.id,))
+    study, heard = tuned(tmp_path / "b", blind, 3)
+    assert said(heard) == []
+    assert "transfer" not in {t.source for t in study.finished}
+
+
+class Broken(SQLiteStore):
+    """A memory on a disk that has filled up."""
+
+    def add(self, *given: Any, **more: Any) -> list[str]:
+        raise MemoryFileError("memory.db must have room to grow, but is not (disk full); free the disk")
+
+
+def test_a_memory_that_fails_is_told_once_and_no_trial_is_lost(tmp_path: Path) -> None:
+    broken = StudyMemory(Broken(tmp_path / "memory.db"), "python train.py")
+    study, heard = tuned(tmp_path / "a", broken, 5)
+    assert len(study.finished) == 5
+    assert [e.text for e in heard.events if isinstance(e, Warned)] == [
+        "memory.db must have room to grow, but is not (disk full); free the disk; the study goes on without the memory"
+    ]
+
+
+def test_lessons_reach_the_agents_context(tmp_path: Path, memory: StudyMemory) -> None:
+    def slope(config: Config) -> float:
+        return -math.log10(float(config["lr"]))
+
+    for name in ("a", "b"):
+        study = Study.create(
+            tmp_path / name, name=name, space=SPACE, metric="loss", direction=Direction.MINIMIZE, seed=len(name)
+        )
+        budget = Budget(trials=12)
+        heard = Listening()
+        tune_study(study, FunctionRunner(slope), budget=budget, noise=0, memory=memory, listen=heard)
+    (words,) = said(heard)
+    assert "lr from" in words
+    assert "better loss" in words
+
+
+def objective(trial: Any) -> float:
+    x: float = trial.suggest_float("x", 0.0, 1.0)
+    return (x - 0.7) ** 2
+
+
+def test_from_python_the_user_s_own_memory_is_used_unless_told_otherwise(tmp_path: Path) -> None:
+    luthier.tune(objective, name="none", trials=6, model="none", folder=tmp_path / "none", remember=False)
+    assert not memory_path().exists()
+    luthier.tune(objective, name="a", trials=6, model="none", folder=tmp_path / "a")
+    study = luthier.tune(objective, name="b", trials=4, model="none", folder=tmp_path / "b")
+    sources: list[Trial] = study.finished
+    assert "transfer" in {trial.source for trial in sources}
