@@ -90,6 +90,12 @@ class Curve:
         return float(before.mean() - after.mean()) / self.scale
 
     @property
+    def fresh(self) -> float:
+        """What the tail gained, in shares of all that was gained after the head; 0 when nothing was."""
+        gained = float(self.smooth[self.head]) - self.low
+        return self.recent * self.scale / gained if gained > 0 else 0.0
+
+    @property
     def lost(self) -> float:
         """What was lost after the best, in shares of the scale after the head."""
         return (float(self.smooth[-1]) - self.low) / self.scale

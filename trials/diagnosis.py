@@ -21,7 +21,8 @@ POOR = 2 / 3  # learned of the way to the study's best value: a flat curve that 
 FAR = 0.05  # still to go at the best: a curve that came nearer is no underfit, however early it settled
 # Shares of the scale after the head.
 RISE = 0.05  # lost after the best: less is no overfitting
-STILL = 0.022  # gained over the tail: more is still improving
+STILL = 0.021  # gained over the tail: more is still improving
+FRESH = 0.05  # of what was gained after the head, the least that the tail made: the end of a long fall is flat to see
 SETTLED = 0.04  # away from its best: a curve that stays so near is on its plateau
 ROUGH = 0.03  # the mean step back, from which a curve is unstable
 WANDERING = 2.0  # the way to and fro, in units of the net change, from which a curve is unstable
@@ -104,7 +105,7 @@ def _verdict(c: Curve) -> Verdict:
         return Verdict.OVERFITTING
     if _unstable(c):
         return Verdict.UNSTABLE
-    if c.recent > max(STILL, c.rough):
+    if c.recent > max(STILL, c.rough) and c.fresh > FRESH:
         return Verdict.IMPROVING
     if c.left > FAR and c.covered < POOR and not c.train_arrives:
         return Verdict.UNDERFITTING
