@@ -44,9 +44,10 @@ models: setup
 
 test-models: setup-dev
 	@$(BIN)/luthier models pull smollm2-135m
+	@$(BIN)/luthier models pull minilm-l6
 
 demo: setup models
-	@$(BIN)/luthier tune examples/digits/study.yaml --trials 10 --confirm 5 $(DEMO_ARGS)
+	@$(BIN)/luthier tune examples/digits/study.yaml --trials 10 --confirm 5 --new $(DEMO_ARGS)
 
 test: setup-dev test-models
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup

@@ -149,7 +149,7 @@ def test_after_two_refusals_the_advisors_decide(study: Study) -> None:
     model = ScriptedChat.of(script)
     tune(study, FunctionRunner(bowl), 2, workflow=stubborn, model=model, advisors=[ListAdvisor()])
     extra = study.trials[1].extra
-    assert extra["ran"] == ["summarize", "advise", *["plan", "criticise"] * 3, "take", "run", "record"]
+    assert extra["ran"] == ["summarize", "recall", "advise", *["plan", "criticise"] * 3, "take", "run", "record"]
     assert study.trials[1].reason == "step 0"
 
 
@@ -293,7 +293,7 @@ def test_gain_s_raw_facts_are_kept(study: Study) -> None:
     assert extra["best_before"] == min(values)
     assert extra["scale"] == pytest.approx((max(values) - min(values)) / 2)  # quartiles of two values
     assert (extra["index"], extra["budget_left"]) == (2, {"trials": 1})
-    assert extra["ran"] == ["summarize", "advise", "take", "run", "record"]
+    assert extra["ran"] == ["summarize", "recall", "advise", "take", "run", "record"]
 
 
 def test_a_dead_model_is_asked_ever_more_rarely(study: Study) -> None:

@@ -84,7 +84,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_call_goes_on(make: Callable[
     assert tune_study(again, runner, budget=Budget(trials=5), advisors=[Steps()], noise=0) is StopReason.TRIALS
     assert len(runner.runs) == 5 - at
     assert [t.attempt for t in again.finished] == [1 if at and t.number == at else 0 for t in again.finished]
-    assert again.trials[at].extra["ran"] == ["summarize", "advise", "take", "run", "record"]
+    assert again.trials[at].extra["ran"] == ["summarize", "recall", "advise", "take", "run", "record"]
 
 
 class Stop(BaseException):
@@ -107,7 +107,7 @@ def test_a_plan_that_was_paid_for_is_not_asked_for_again(make: Callable[..., Stu
     roles = [event.role for event in heard.of(Said)]  # type: ignore[attr-defined]
     assert roles[0] == "critic"  # the checkpoint has the plan
     extra = study.trials[1].extra
-    assert extra["ran"][:4] == ["summarize", "advise", "plan", "criticise"]
+    assert extra["ran"][:5] == ["summarize", "recall", "advise", "plan", "criticise"]
     assert [line["role"] for line in extra["agents"]][:3] == ["summarizer", "planner", "critic"]
     assert extra["tokens"] > 0
 
@@ -154,7 +154,7 @@ def test_another_workflow_does_not_go_on_in_the_old_one_s_checkpoint(make: Calla
     with pytest.raises(Stop):
         tune_study(study, FunctionRunner(value), workflow="planner", listen=killed_at_plan, **options)
     tune_study(study, FunctionRunner(value), workflow="debate", **options)
-    assert study.trials[1].extra["ran"][:4] == ["summarize", "advise", "explore", "exploit"]
+    assert study.trials[1].extra["ran"][:5] == ["summarize", "recall", "advise", "explore", "exploit"]
 
 
 def test_a_folder_that_cannot_be_written_is_the_user_s_to_mend(make: Callable[..., Study]) -> None:
@@ -194,11 +194,11 @@ def test_a_wrong_option_is_repaired_once_for_all_trials(make: Callable[..., Stud
     assert [t.state for t in study.finished] == [State.COMPLETE] * 2
     first, second = study.finished
     assert first.extra["repairs"] == [{"--learning-ratee": "--learning-rate"}]
-    assert first.extra["ran"] == ["summarize", "advise", "take", "run", "repair", "run", "record"]
+    assert first.extra["ran"] == ["summarize", "recall", "advise", "take", "run", "repair", "run", "record"]
     assert (first.attempt, second.extra["repairs"]) == (0, [])
     # A new process with the same wrong command has learnt it too.
     tune_study(study, runner, budget=Budget(trials=3), listen=heard, **options)
-    assert study.trials[2].extra["ran"] == ["summarize", "advise", "take", "run", "record"]
+    assert study.trials[2].extra["ran"] == ["summarize", "recall", "advise", "take", "run", "record"]
     assert len(heard.of(TrialStarted)) == 3
 
 
