@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import json as jsonlib
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-models_app = typer.Typer(name="models", help="List, fetch and probe language models.", no_args_is_help=True)
+models_app = typer.Typer(name="models", help="List, fetch and probe models.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @models_app.command("list", epilog="Example: luthier models list")
 def list_models(json: Json = False) -> None:
     """List the models that Luthier can fetch, and which are here."""
-    from .models.files import CATALOGUE, path_of, present
+    from .models.files import files_of, models, path_of, present
 
+    listed = models()
     rows = [
         {
-            "name": name,
+            "name": entry.name,
             "file": entry.file,
-            "bytes": entry.size,
+            "bytes": sum(part.size for part in files_of(entry.name)),
             "licence": entry.licence,
-            "present": present(name),
-            "path": str(path_of(name)),
+            "present": present(entry.name),
+            "path": str(path_of(entry.name)),
         }
-        for name, entry in CATALOGUE.items()
+        for entry in listed
     ]
     if json:
         print(jsonlib.dumps(rows, indent=2))
         return
     table = Table("name", "size", "licence", "here", "for", box=None)
-    for row, entry in zip(rows, CATALOGUE.values(), strict=True):
+    for row, entry in zip(rows, listed, strict=True):
         here = "[green]yes[/]" if row["present"] else "no"
-        table.add_row(str(row["name"]), f"{entry.size / 1e6:,.0f} MB", entry.licence, here, entry.purpose)
+        table.add_row(entry.name, f"{cast(int, row['bytes']) / 1e6:,.0f} MB", entry.licence, here, entry.purpose)
     Console().print(table)
 
 

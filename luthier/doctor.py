@@ -30,7 +30,7 @@ class Check:
 
 def examine() -> list[Check]:
     """Run every check, in order. Takes a second or two; touches nothing but a temporary folder."""
-    checks: list[Callable[[], Check]] = [_python, _torch, _gpu, _embedded, _models, _ollama, _sandbox, _disk]
+    checks: list[Callable[[], Check]] = [_python, _torch, _gpu, _embedded, _models, _embedder, _ollama, _sandbox, _disk]
     return [check() for check in checks]
 
 
@@ -63,10 +63,18 @@ def _embedded() -> Check:
 
 
 def _models() -> Check:
-    from .models.files import CATALOGUE, present
+    from .models.catalogue import EMBEDDER, models, present
 
-    here = [name for name in CATALOGUE if present(name)]
+    here = [entry.name for entry in models() if entry.name != EMBEDDER and present(entry.name)]
     return Check("model files", bool(here) or None, ", ".join(here) or "none", "luthier models pull qwen2.5-coder-1.5b")
+
+
+def _embedder() -> Check:
+    from .models.catalogue import EMBEDDER, present
+
+    here = present(EMBEDDER)
+    remedy = f"luthier models pull {EMBEDDER} (23 MB) lets the memory search by meaning"
+    return Check("text embedder", here or None, EMBEDDER if here else "none", remedy)
 
 
 def _ollama() -> Check:

