@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from . import __version__
+from .cli_memory import memory_app
 from .cli_models import models_app
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
+app.add_typer(memory_app)
 app.add_typer(models_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -5,6 +5,9 @@ The user: message = the rule, the value, what to do; the command line prints it 
 │   ├── SpaceError          a hyperparameter, a condition, a constraint or a configuration
 │   ├── SpecError           a study file
 │   └── StudyError          a study folder
+├── memory.errors.MemoryFault
+│   ├── NoteMissing         an id that no note has
+│   └── MemoryFileError     a memory that is damaged, foreign, of another version, or cannot be written
 └── models.errors.ModelSpecError    a model that cannot be what was named
 The model: recorded, told once, and the advisors go on
 └── models.errors.ModelError        down, missing, timeout, empty, not JSON, prompt too long, truncated
@@ -17,15 +20,16 @@ from __future__ import annotations
 import errno
 import os
 
+from .memory.errors import MemoryFault
 from .models.errors import ModelError, ModelSpecError
 from .trials.errors import InputError
 
-__all__ = ["InputError", "ModelError", "ModelSpecError", "explain"]
+__all__ = ["InputError", "MemoryFault", "ModelError", "ModelSpecError", "explain"]
 
 
 def explain(error: BaseException) -> str | None:
     """The one message to print for an error that the user can mend; None when it is a fault of ours."""
-    if isinstance(error, InputError | ModelSpecError | ModelError):
+    if isinstance(error, InputError | MemoryFault | ModelSpecError | ModelError):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full{_at(error)}; free some space, then run the same command: finished trials are kept"

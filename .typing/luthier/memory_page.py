@@ -1,0 +1,1 @@
+../../luthier/memory_page.py
