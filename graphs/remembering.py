@@ -26,7 +26,7 @@ class Recalled:
     words: str = ""  # for the user; "" where there is nothing
 
 
-@dataclass(frozen=True)
+@dataclass
 class StudyMemory:
     """A memory, and how a study is known in it.
 
@@ -42,6 +42,7 @@ class StudyMemory:
     place: str = ""
     features: Mapping[str, float] = field(default_factory=dict)
     hidden_tasks: tuple[str, ...] = ()
+    _kept: dict[str, int] = field(default_factory=dict)  # of each study, how many trials were kept in this run
 
     def recall(self, study: Study, space: Space, advisors: Sequence[Advisor]) -> Recalled:
         """The advisors with the one that knows past studies, and their lessons.
@@ -66,8 +67,12 @@ class StudyMemory:
         Raises:
             MemoryFault: the memory cannot be written.
         """
-        if study.space is not None:
-            record(self.store, self._task(study, study.space), study.name, study.uid, study.finished)
+        if study.space is None:
+            return
+        done, kept = study.finished, self._kept.get(study.uid, 0)
+        after = done[kept - 1] if kept else None
+        record(self.store, self._task(study, study.space), study.name, study.uid, done[kept:], after=after)
+        self._kept[study.uid] = len(done)
 
     def learn(self, study: Study) -> None:
         """Draw the lessons of all trials of the task.

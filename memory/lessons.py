@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.stats import linregress
 from scipy.stats import t as student
@@ -21,24 +23,21 @@ def effect_of(name: str, task: Task, trials: list[PastTrial]) -> Evidence | None
     in everything else too, so this is what went along with the value, not what it causes alone.
     """
     parameter = task.space[name]
-    rows = [t for t in trials if t.value is not None and name in t.config]
+    rows = [t for t in trials if t.value is not None and math.isfinite(t.value) and name in t.config]
     if isinstance(parameter, Choice) or len(rows) < LEAST:
         return None
+    rows.sort(key=lambda t: parameter.to_unit(t.config[name]))
     places = np.array([parameter.to_unit(t.config[name]) for t in rows])
-    values = task.direction.sign * np.array([t.value for t in rows], dtype=float)
-    if np.ptp(places) == 0 or not np.isfinite(values).all():
+    width = float(places[-1] - places[0])
+    if width == 0:
         return None
-    line, width = linregress(places, values), float(np.ptp(places))
+    line = linregress(places, task.direction.sign * np.array([t.value for t in rows], dtype=float))
     margin = float(student.ppf((1 + SURE) / 2, len(rows) - 2)) * float(line.stderr)
-    ends = [
-        min(rows, key=lambda t: parameter.to_unit(t.config[name])),
-        max(rows, key=lambda t: parameter.to_unit(t.config[name])),
-    ]
     return Evidence(
         trials=tuple(t.id for t in rows),
         metric=task.metric,
         direction=task.direction,
-        config={"from": ends[0].config[name], "to": ends[1].config[name]},
+        config={"from": rows[0].config[name], "to": rows[-1].config[name]},
         effect=float(line.slope) * width,
         low=(float(line.slope) - margin) * width,
         high=(float(line.slope) + margin) * width,

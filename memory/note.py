@@ -170,7 +170,8 @@ class PastTrial(_Frozen):
     value: float | None = None  # of the task's metric; None where the trial failed
     state: str
     cause: str = ""  # of a failure
-    diagnosis: str = ""
+    detail: str = ""  # of a failure: the last lines of its log
+    diagnosis: str = ""  # of a curve
     seconds: float = 0.0
     time: Time = Field(default_factory=lambda: datetime.now(UTC))
 

@@ -16,24 +16,27 @@ from .task import Task
 MAX_DETAIL = 2_000  # characters of a failure's last lines
 
 
-def record(store: Store, task: Task, study: str, uid: str, trials: Sequence[Trial]) -> int:
+def record(
+    store: Store, task: Task, study: str, uid: str, trials: Sequence[Trial], *, after: Trial | None = None
+) -> int:
     """Keep the finished trials of a study; how many are new. What they teach is `learn`'s.
 
     Args:
         study: its name.
         uid: what tells it from other studies of the same name: where it lies.
+        after: the trial before these, where it is kept already.
 
     Raises:
         MemoryFileError: the memory cannot be written.
     """
     rows = [past_trial(task, study, uid, trial) for trial in trials if trial.finished]
-    known = {row.id for row in store.trials(task.id)} if rows else set()
-    fresh = [row for row in rows if row.id not in known]
-    if fresh:
-        new = {row.id for row in fresh}
-        links = [Link(source=b.id, target=a.id, type=LinkType.NEXT_TRIAL) for a, b in pairwise(rows) if b.id in new]
-        store.add([task.note(study), *(_trial_note(task, row) for row in fresh)], links, fresh)
-    return len(fresh)
+    if not rows:
+        return 0
+    before = [] if after is None else [stable_id(Kind.TRIAL, uid, after.number)]
+    chain = pairwise([*before, *(row.id for row in rows)])
+    links = [Link(source=later, target=earlier, type=LinkType.NEXT_TRIAL) for earlier, later in chain]
+    new = store.add([task.note(study), *(_trial_note(task, row) for row in rows)], links, rows)
+    return len(new) - (task.id in new)
 
 
 def learn(store: Store, task: Task) -> None:
@@ -54,7 +57,7 @@ def learn(store: Store, task: Task) -> None:
 
 def past_trial(task: Task, study: str, uid: str, trial: Trial) -> PastTrial:
     """A trial as a row of the memory."""
-    verdict = diagnose(trial, task.direction, task.metric).verdict if trial.trajectory.steps else ""
+    failure, curve = trial.failure, trial.trajectory.steps
     return PastTrial(
         id=stable_id(Kind.TRIAL, uid, trial.number),
         task=task.id,
@@ -63,8 +66,9 @@ def past_trial(task: Task, study: str, uid: str, trial: Trial) -> PastTrial:
         config=dict(trial.config),
         value=None if trial.state is State.FAILED else trial.value,
         state=trial.state.value,
-        cause="" if trial.failure is None else trial.failure.cause.value,
-        diagnosis=str(verdict) if trial.failure is None else trial.failure.detail.strip()[-MAX_DETAIL:],
+        cause="" if failure is None else failure.cause.value,
+        detail="" if failure is None else failure.detail.strip()[-MAX_DETAIL:],
+        diagnosis=diagnose(trial, task.direction, task.metric).verdict.value if curve else "",
         seconds=trial.seconds,
     )
 
@@ -78,7 +82,7 @@ def _trial_note(task: Task, row: PastTrial) -> Note:
 
 def _learn_failure(store: Store, task: Task, cause: str, rows: list[PastTrial]) -> None:
     """One note for each cause of failure in a task, with the trials that it took."""
-    last = rows[-1].diagnosis.splitlines()[-1] if rows[-1].diagnosis else ""
+    last = rows[-1].detail.splitlines()[-1] if rows[-1].detail else ""
     times = "once" if len(rows) == 1 else f"{len(rows)} times"
     configs = "; ".join(", ".join(f"{n}={v}" for n, v in row.config.items()) for row in rows[-3:])
     content = f"{task.script} failed {times} ({cause}): {last}\nLately with {configs}"
