@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_memory_exchange import add_to
+
 memory_app = typer.Typer(name="memory", help="Search, read and mend what past studies taught.", no_args_is_help=True)
 
 Memory = Annotated[Path | None, typer.Option("--memory", help="The memory's file, if not the usual one.")]
@@ -166,3 +168,6 @@ def graph(
 
 def _print_json(told: Any) -> None:
     print(jsonlib.dumps(told, indent=2))
+
+
+add_to(memory_app)

@@ -7,6 +7,7 @@ The user: message = the rule, the value, what to do; the command line prints it 
 │   └── StudyError          a study folder
 ├── memory.errors.MemoryFault
 │   ├── NoteMissing         an id that no note has
+│   ├── ImportFault         a file, folder or storage that cannot be taken into the memory, or written to
 │   └── MemoryFileError     a memory that is damaged, foreign, of another version, or cannot be written
 └── models.errors.ModelSpecError    a model that cannot be what was named
 The model: recorded, told once, and the advisors go on

@@ -28,3 +28,7 @@ class Refused(MemoryFault):
 
 class MemoryFileError(MemoryFault):
     """The memory's file is damaged, not a memory, of another version, or cannot be written."""
+
+
+class ImportFault(MemoryFault):
+    """A file, a folder or a storage outside the memory cannot be used as asked. Nothing is written."""

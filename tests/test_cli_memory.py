@@ -24,6 +24,7 @@ from luthier.models.errors import ModelMissing
 from luthier.models.fake_embedder import HashEmbedder
 
 COMMANDS = ("search", "show", "list", "forget", "undo", "check", "graph")
+EXCHANGE = ("import", "export", "import-optuna", "import-csv")
 NASTY = "</script><script>document.title='taken over'</script>\x1b[31m <b>bold</b> [red]red[/]"
 TASK, TRIAL, OTHER = "task-0000aa", "trial-0000aa", "trial-0000bb"
 LESSON, FAILURE, TALK = "lesson-3f9a1c8d2e11", "failure-0000aa", "conversation-0000aa"
@@ -78,7 +79,7 @@ def _not_here(*args: Any, **kwargs: Any) -> HashEmbedder:
     raise ModelMissing("minilm-l6 is not here; fetch it with: luthier models pull minilm-l6")
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, *EXCHANGE])
 def test_every_command_has_an_example_and_the_same_options(name: str) -> None:
     shown = CliRunner().invoke(cli.app, ["memory", name, "--help"], env={"COLUMNS": "120"})
     assert shown.exit_code == 0

@@ -1,0 +1,148 @@
+"""`luthier memory import`, `export`, `import-optuna` and `import-csv`: into the memory and out of it."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from .memory.imports import ImportedStudy
+    from .memory.sqlite_store import SQLiteStore
+
+Memory = Annotated[Path | None, typer.Option("--memory", help="The memory's file, if not the usual one.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Script = Annotated[str | None, typer.Option(help="What was tuned, like `python train.py`; runs of it are one task.")]
+_SHOWN = 5  # names in a sentence
+
+
+def add_to(app: typer.Typer) -> None:
+    """Give the commands to `luthier memory`."""
+    app.command("export", epilog="Example: luthier memory export notes")(export_folder)
+    app.command("import", epilog="Example: luthier memory import notes")(import_folder)
+    app.command("import-optuna", epilog="Example: luthier memory import-optuna sqlite:///optuna.db --study digits")(
+        import_storage
+    )
+    app.command(
+        "import-csv", epilog="Example: luthier memory import-csv runs.csv --metric val_loss --direction minimize"
+    )(import_table)
+
+
+def export_folder(
+    folder: Annotated[Path, typer.Argument(help="A new folder, or one of an earlier export, which is written over.")],
+    memory: Memory = None,
+    json: Json = False,
+) -> None:
+    """Write every note as a Markdown file, linked as in Obsidian. The latest revisions only."""
+    from .memory.markdown import export_notes
+    from .memory_open import opened
+
+    with opened(memory) as store, _progress("writing notes") as on_progress:
+        files = export_notes(store, folder, on_progress=on_progress)
+    _tell({"files": files, "folder": str(folder)}, json, f"{files:,} notes are in {folder}")
+
+
+def import_folder(
+    folder: Annotated[Path, typer.Argument(help="A folder that `luthier memory export` wrote, or one like it.")],
+    memory: Memory = None,
+    json: Json = False,
+) -> None:
+    """Add the notes of a folder of Markdown. All of them or none; those that are here already stay as they are."""
+    from .memory.markdown import import_notes
+
+    with _made(memory) as store, _progress("reading notes") as on_progress:
+        done = import_notes(store, folder, on_progress)
+    told = {"files": done.files, "added": list(done.added), "differing": list(done.differing)}
+    text = f"{len(done.added):,} of {done.files:,} notes are new"
+    if done.differing:
+        names = ", ".join(done.differing[:_SHOWN]) + (", ..." if len(done.differing) > _SHOWN else "")
+        text += f"\nleft as they are in the memory, with other words than in the folder: {names}"
+    _tell(told, json, text)
+
+
+def import_storage(
+    url: Annotated[str, typer.Argument(help="Like sqlite:///optuna.db, or the path of a database or a journal.")],
+    study: Annotated[str | None, typer.Option(help="One study instead of all.")] = None,
+    script: Script = None,
+    memory: Memory = None,
+    json: Json = False,
+) -> None:
+    """Keep the trials of Optuna studies as tasks of the memory. Again later: only new trials are added."""
+    from .memory.imports import import_optuna
+
+    with _made(memory) as store, _progress("reading studies") as on_progress:
+        done = import_optuna(store, url, study, script, on_progress)
+    _tell([_as_data(one) for one in done], json, "\n".join(map(_sentence, done)))
+
+
+def import_table(
+    file: Annotated[Path, typer.Argument(help="A table of past runs with a header; commas, semicolons or tabs.")],
+    metric: Annotated[str, typer.Option(help="The column of what was tuned for; empty in failed runs.")],
+    direction: Annotated[str, typer.Option(help="maximize or minimize.")],
+    script: Script = None,
+    columns: Annotated[str | None, typer.Option(help="The hyperparameters, like lr,depth; else all others.")] = None,
+    memory: Memory = None,
+    json: Json = False,
+) -> None:
+    """Keep the rows of a table as trials of a task. Again later: only new rows are added."""
+    from .memory.imports import import_csv
+    from .trials.records import Direction
+
+    if direction not in list(Direction):
+        raise typer.BadParameter(f"it is maximize or minimize, but got {direction!r}", param_hint="--direction")
+    named = None if columns is None else [name.strip() for name in columns.split(",")]
+    with _made(memory) as store, _progress("keeping runs") as on_progress:
+        done = import_csv(store, file, metric, Direction(direction), script, named, on_progress)
+    _tell(_as_data(done), json, f"{_sentence(done)}\n{_space(done)}")
+
+
+@contextmanager
+def _made(given: Path | None) -> Iterator[SQLiteStore]:
+    """The memory at a path, or the usual one; an empty one where there is none."""
+    from .memory.place import memory_path
+    from .memory.sqlite_store import SQLiteStore
+
+    store = SQLiteStore(memory_path(given))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error, where somebody sees it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _as_data(done: ImportedStudy) -> dict[str, Any]:
+    task = None if done.task is None else done.task.id
+    return {"study": done.study, "task": task, "trials": done.trials, "new": done.new, "skipped": done.skipped}
+
+
+def _sentence(done: ImportedStudy) -> str:
+    if done.task is None:
+        return f"{done.study}: skipped, for {done.skipped}"
+    return f"{done.study}: {done.new:,} of {done.trials:,} trials are new in {done.task.id}"
+
+
+def _space(done: ImportedStudy) -> str:
+    from .trials.space import describe
+
+    space = {} if done.task is None else done.task.space.parameters
+    lines = [f"  {name} {describe(parameter)}" for name, parameter in space.items()]
+    return "\n".join(["hyperparameters (name others with --columns):", *lines])
+
+
+def _tell(told: object, json: bool, text: str) -> None:
+    print(jsonlib.dumps(told, indent=2) if json else text)
