@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..agents.critic import check_rules
+from ..memory.transfer import FIRST, TransferAdvisor
 from ..trials.advisor import Advisor, seed_for
 from ..trials.advisors import DefaultAdvisor, in_order
 from ..trials.records import Candidate, Trial
@@ -34,7 +35,8 @@ def candidates_for(
 
     Args:
         trials: the finished ones.
-        several: ask every advisor, for a model to choose; else only until the first has something to say.
+        several: ask every advisor, for a model to choose; else only until the first has something to say. The first
+            trials go to what past studies did best with, where there are any.
         warn: called with a kind and a text when an advisor fails.
 
     Raises:
@@ -54,7 +56,9 @@ def candidates_for(
             warn(f"advisor {advisor.name}", f"advisor {advisor.name} failed ({_short(error)}); the others go on")
             continue
         found += fresh(made, found, space, trials)
-        if found and (number == 0 or not several):
+        # What served past studies best is tried before anybody chooses: no choice among cold candidates comes near it.
+        known = advisor.name == TransferAdvisor.name and number < FIRST
+        if found and (number == 0 or not several or known):
             break
     return found or [_drawn(space, trials, seed_for(study.seed, number, "random"))]
 

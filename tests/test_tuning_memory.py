@@ -18,6 +18,7 @@ from luthier.memory.note import Kind
 from luthier.memory.place import memory_path
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
+from luthier.models.fake import RandomChat
 from luthier.trials.records import Config, Direction, Trial
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
@@ -59,6 +60,14 @@ def test_the_second_study_starts_where_the_first_one_ended_and_says_so(tmp_path:
     assert said(heard)[0].startswith("starts from 12 earlier trials of this very task, with loss")
     assert [t.source for t in second.finished[:2]] == ["default", "transfer"]
     assert min(values(second)[:3]) <= min(values(first)) + 0.2  # three trials come near what took twelve
+
+
+def test_with_a_model_too_the_first_trials_are_what_was_best_before(tmp_path: Path, memory: StudyMemory) -> None:
+    first, _ = tuned(tmp_path / "a", memory, 8)
+    second, _ = tuned(tmp_path / "b", memory, 4, model=RandomChat(seed=1), workflow="planner")
+    assert first.best is not None
+    assert [t.source for t in second.finished[:3]] == ["default", "transfer", "transfer"]
+    assert second.finished[1].config == first.best.config
 
 
 def test_a_study_that_goes_on_does_not_recall_itself(tmp_path: Path, memory: StudyMemory) -> None:
