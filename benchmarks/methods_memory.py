@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 
 import numpy as np
 from scipy.stats import norm
@@ -59,12 +58,14 @@ class Past:
         return found
 
 
-@lru_cache(maxsize=4)
-def _past(studies: tuple[PastStudy, ...], names: tuple[str, ...]) -> Past:
-    return Past(studies, _SPACES[names])
+_known: dict[tuple[PastStudy, ...], Past] = {}  # the last task's: its methods follow one another
 
 
-_SPACES: dict[tuple[str, ...], Space] = {}  # a space has no hash; a suite has one space for all its tasks
+def _past(studies: tuple[PastStudy, ...], space: Space) -> Past:
+    if studies not in _known:
+        _known.clear()
+        _known[studies] = Past(studies, space)
+    return _known[studies]
 
 
 def _method(after: Callable[[Past], Next], first: int) -> Callable[..., list[float]]:
@@ -83,8 +84,7 @@ def _method(after: Callable[[Past], Next], first: int) -> Callable[..., list[flo
     ) -> list[float]:
         if not past:
             raise ValueError("this method needs past tasks; give --memory leave-one-out")
-        _SPACES[tuple(space)] = space
-        known = _past(tuple(past), tuple(space))
+        known = _past(tuple(past), space)
         begin = [*starts, *known.portfolio(first)]
         following, done = after(known), list[Trial]()
         for number in range(trials):

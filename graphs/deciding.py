@@ -29,9 +29,12 @@ def summarize_node(state: State, parts: Parts, node: Node) -> Update:
 
 
 def recall_node(state: State, parts: Parts, node: Node) -> Update:
-    """Ask the memory, once for each space of a run, and say what it has."""
-    words = parts.recall()
-    return {"said": say("memory", words)} if words else {}
+    """Ask the memory, and say once in a run what it has."""
+    words = parts.recalled.words
+    if not words or words in parts.told:
+        return {}
+    parts.told.add(words)
+    return {"said": say("memory", words)}
 
 
 def advise_node(state: State, parts: Parts, node: Node) -> Update:

@@ -44,6 +44,7 @@ class Parts:
     trials: list[Trial] = field(init=False)  # the finished ones, as of the trial's begin
     used: Spent = field(init=False)  # by them
     log: WorkflowLog = field(init=False)
+    told: set[str] = field(default_factory=set)  # what the memory has, once it was said
     _warned: set[str] = field(default_factory=set)
     _begun: int = field(init=False)  # how many trials were finished when this run began
     _recalled: Recalled | None = None
@@ -90,18 +91,21 @@ class Parts:
             return None
         return self.caller if within and state["number"] > 0 else None
 
-    def recall(self) -> str:
-        """What the memory has for this study, in words; "" when nothing, or when it was said before."""
+    @property
+    def recalled(self) -> Recalled:
+        """What the memory has for this study; asked once for each space of a run."""
+        if self._recalled is None or self._recalled_for != self.study.space:
+            self._recalled, self._recalled_for = self._recall(), self.study.space
+        return self._recalled
+
+    def _recall(self) -> Recalled:
         space = self.study.space
-        if self.memory is None or space is None or self._recalled_for == space:
-            return ""
-        self._recalled_for = space
-        try:
-            self._recalled = self.memory.recall(self.study, space, self.advisors)
-        except MemoryFault as error:
-            self.warn("memory", f"{error}; the study goes on without the memory")
-            return ""
-        return self._recalled.words
+        if self.memory is not None and space is not None:
+            try:
+                return self.memory.recall(self.study, space, self.advisors)
+            except MemoryFault as error:
+                self.warn("memory", f"{error}; the study goes on without the memory")
+        return Recalled(list(self.advisors))
 
     def remember(self, *, learn: bool = False) -> None:
         """Give the finished trials to the memory, and have it draw its lessons; a memory that fails is told once."""
@@ -124,7 +128,7 @@ class Parts:
                 metric=study.metric,
                 noise=study.noise,
                 budget=left(self.used, self.budget),
-                recalled=self._recalled.lessons if self._recalled else [],
+                recalled=self.recalled.lessons,
             )
         return self._context
 
@@ -136,8 +140,7 @@ class Parts:
         """
         if self._candidates is None:
             chooses = self.caller is not None and self.workflow.uses_model
-            advisors = self._recalled.advisors if self._recalled else self.advisors
             self._candidates = candidates_for(
-                self.study, self.trials, number, advisors, several=chooses, warn=self.warn
+                self.study, self.trials, number, self.recalled.advisors, several=chooses, warn=self.warn
             )
         return self._candidates
