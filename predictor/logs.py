@@ -116,7 +116,7 @@ class Pairs:
     def graph(self) -> np.ndarray:
         """Of each pair, a number that is equal for equal graphs; shape (n,), int."""
         keys = {key: i for i, key in enumerate(sorted({w.graph_key for w in self.workflows}))}
-        return np.array([keys[w.graph_key] for w in self.workflows], int)[self.workflow]
+        return np.asarray(np.array([keys[w.graph_key] for w in self.workflows], int)[self.workflow])
 
     @classmethod
     def all_of(cls, workflows: Sequence[LoggedWorkflow], tasks: Sequence[Task]) -> Pairs:
