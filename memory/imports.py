@@ -1,7 +1,8 @@
 """Past runs that others kept, as tasks and trials of the memory: Optuna's storages and tables of text.
 
-An import is repeated to bring what is new. What tells its runs from others is where they lie and what they are of; a
-hyperparameter that shows up later makes another task, to which all runs belong anew.
+An import is repeated to bring what is new, and what was undone; what was forgotten stays so. What tells its runs from
+others is where they lie and what they are of; a hyperparameter that shows up later makes another task, to which all
+runs belong anew.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def _kept(store: Store, task: Task, study: str, uid: str, trials: Sequence[Trial
     before = len(store.trials(task.id))
     record(store, task, study, uid, trials)
     learn(store, task)
-    # Trials that somebody has forgotten or undone do not come back: what is new is counted, not assumed.
+    # Trials that somebody has forgotten do not come back: what is new is counted, not assumed.
     return ImportedStudy(study, task, len(trials), len(store.trials(task.id)) - before)
 
 

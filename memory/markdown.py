@@ -56,7 +56,8 @@ def export_notes(store: Store, folder: Path, where: Filter = _ANY, on_progress: 
 
 
 def import_notes(store: Store, folder: Path, on_progress: Progress = silent) -> ImportedNotes:
-    """Add the notes, links and trial rows of a folder in one transaction. What the memory has, stays as it is.
+    """Add the notes, links and trial rows of a folder in one transaction. What the memory has, stays as it is, also
+    what was forgotten; what was undone comes back.
 
     Evidence is taken for code's where its trials are in the folder or the memory. Words that another author has put
     over it since, the forgotten, and what was recalled since, are told in changes of their own afterwards.
@@ -71,7 +72,7 @@ def import_notes(store: Store, folder: Path, on_progress: Progress = silent) -> 
     cited = {trial for file in notes.values() for trial in _trials(file.note)}
     first = [_before_evolving(file.note, cited) for file in notes.values()]
     here = {name for name in notes if _has(store, name)}
-    rows = [file.row for file in notes.values() if file.row is not None and file.note.id not in here]
+    rows = [file.row for file in notes.values() if file.row is not None and _takes_row(store, file.note.id, here)]
     added = store.add(first, [link for file in notes.values() for link in file.links], rows)
     _evolve(store, [file.note for file, one in zip(notes.values(), first, strict=True) if one is not file.note])
     for name in added:
@@ -199,6 +200,11 @@ def _evolve(store: Store, notes: Iterable[Note]) -> None:
     ]
     if proposals:
         store.evolve(proposals)
+
+
+def _takes_row(store: Store, note: str, here: set[str]) -> bool:
+    """Whether a row may be given for a note: where the memory has one, `Store.add` leaves it."""
+    return note not in here or store.get(note).kind is Kind.TRIAL
 
 
 def _has(store: Store, note: str) -> bool:

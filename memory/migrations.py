@@ -19,7 +19,7 @@ _FIRST = (
         study TEXT NOT NULL,
         created INTEGER NOT NULL,  -- microseconds since 1970, as every time here
         head INTEGER NOT NULL,
-        forgotten INTEGER NOT NULL DEFAULT 0,
+        forgotten INTEGER NOT NULL DEFAULT 0,  -- how it is hidden: `Hidden` in sqlite_notes.py
         touched INTEGER NOT NULL,  -- number of the change that last set head or forgotten
         FOREIGN KEY (id, head) REFERENCES revisions (note, revision) DEFERRABLE INITIALLY DEFERRED
     )""",
@@ -102,7 +102,16 @@ def first(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (first,)  # the version is how many were applied
+def second(connection: sqlite3.Connection) -> None:
+    """Notes that are hidden because their adding was undone are told from those that somebody forgot."""
+    connection.execute(
+        "UPDATE notes SET forgotten = 2 WHERE forgotten = 1 "
+        "AND id IN (SELECT value FROM journal, json_each(effects, '$.added') WHERE undone = 1) "
+        "AND id NOT IN (SELECT value FROM journal, json_each(effects, '$.forgotten') WHERE undone = 0)"
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (first, second)  # the version is how many were applied
 
 
 def verify(connection: sqlite3.Connection, path: Path) -> None:

@@ -122,10 +122,10 @@ def _learn_effect(store: Store, task: Task, name: str, trials: list[PastTrial]) 
         study=trials[-1].study,
         evidence=found,
     )
+    if is_sure(found) and _added(store, note):
+        return
     claimed = _first_claim(store, note.id)
     if claimed is None:
-        if is_sure(found):
-            store.add([note])
         return
     now = found.model_copy(update={"standing": standing(claimed, found)})
     _support(store, note, now, worded(name, now, task))

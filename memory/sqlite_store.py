@@ -13,8 +13,9 @@ from .database import Database
 from .errors import Conflict, MemoryFileError, NoteMissing
 from .filters import conditions
 from .note import CODE, Author, Evidence, Link, LinkType, Note, PastTrial, Proposal, clean, in_utc
-from .sqlite_changes import Writing, missing
+from .sqlite_changes import Writing
 from .sqlite_check import faults
+from .sqlite_notes import missing
 from .sqlite_rows import CHANGE, LATEST, LINK, NOTE, ONE_OF, ids, to_change, to_link, to_note, to_trial
 from .store import Change, Filter
 from .vectors import Matrix
@@ -90,6 +91,13 @@ class SQLiteStore:
         with self._database.reading() as connection:
             return int(connection.execute(f"SELECT count(*) FROM notes n WHERE {passing}", values).fetchone()[0])
 
+    def studies(self, where: Filter = _ANY) -> list[str]:
+        """See `Store.studies`."""
+        passing, values = conditions(where)
+        with self._database.reading() as connection:
+            rows = connection.execute(f"SELECT DISTINCT n.study FROM notes n WHERE {passing}", values).fetchall()
+        return sorted(name for (name,) in rows if name)
+
     def evolve(self, proposals: Sequence[Proposal], links: Sequence[Link] = ()) -> list[Note]:
         """See `Store.evolve`."""
         with self._database.writing() as connection:
@@ -132,6 +140,13 @@ class SQLiteStore:
             writing = Writing(connection)
             writing.forget(note)
             writing.sign(f"forget {note}")
+
+    def revive(self, note: str) -> None:
+        """See `Store.revive`."""
+        with self._database.writing() as connection:
+            writing = Writing(connection)
+            writing.revive(note)
+            writing.sign(f"revive {note}")
 
     def undo(self) -> Change | None:
         """See `Store.undo`."""

@@ -53,8 +53,9 @@ class Store(Protocol):
         """Add notes, links and trial rows in one transaction; the ids of the notes that are new.
 
         A note whose id exists is left as it is, forgotten or not, and so is a link that exists and a trial's row:
-        writing twice writes once. A new note begins at revision 0. Trial rows belong to notes of kind trial, new or
-        old. Notes of one call may name each other in any order.
+        writing twice writes once. A new note begins at revision 0. A note whose adding was undone comes back, if it is
+        of the same kind: what is given now is its next revision, and its id counts as new. Trial rows belong to notes
+        of kind trial, new or old. Notes of one call may name each other in any order.
 
         Raises:
             NoteMissing: a link, a `task`, evidence or a trial row names a note that does not exist.
@@ -84,6 +85,10 @@ class Store(Protocol):
 
     def count(self, where: Filter = Filter()) -> int:
         """How many notes pass the filter."""
+        ...
+
+    def studies(self, where: Filter = Filter()) -> list[str]:
+        """The names of the studies that the notes which pass the filter come from, in order."""
         ...
 
     def evolve(self, proposals: Sequence[Proposal], links: Sequence[Link] = ()) -> list[Note]:
@@ -126,12 +131,20 @@ class Store(Protocol):
         """
         ...
 
+    def revive(self, note: str) -> None:
+        """Bring a hidden note back as it stands, whether it was forgotten or its adding undone.
+
+        Raises:
+            NoteMissing: an unknown id.
+        """
+        ...
+
     def undo(self) -> Change | None:
         """Take back the latest change that is not yet undone, whoever made it; that change.
 
-        A revised note gets a new revision, equal to the one before the change. Added notes are forgotten; added links
-        and trial rows are taken away. The journal keeps both the change and its undoing, which cannot be undone.
-        None when nothing is left. Vectors are no change: they follow the text.
+        A revised note gets a new revision, equal to the one before the change. Added notes are hidden like forgotten
+        ones, until they are added again; added links and trial rows are taken away. The journal keeps both the change
+        and its undoing, which cannot be undone. None when nothing is left. Vectors are no change: they follow the text.
         """
         ...
 

@@ -29,9 +29,10 @@ from .testing_notes import (
     state,
 )
 from .testing_search import SearchContract
+from .testing_undo import UndoContract
 
 
-class StoreContract(SearchContract):
+class StoreContract(SearchContract, UndoContract):
     """The contract of `Store`, sentence by sentence."""
 
     def test_it_is_a_store(self, store: Store) -> None:
@@ -269,80 +270,6 @@ class StoreContract(SearchContract):
         store.evolve([proposal(store.get(a.id), "retried")])
         assert store.get(a.id).content == "retried"
 
-    def test_undo_takes_back_each_kind_of_change_and_goes_further_back(self, store: Store) -> None:
-        trial, lesson = note(Kind.TRIAL), note(content="first")
-        link = Link(source=lesson.id, target=trial.id, type=LinkType.SUPPORTS, author=MODEL)
-        other = Link(source=trial.id, target=lesson.id, type=LinkType.DERIVED)
-        store.add([trial, lesson], [link])
-        store.evolve([proposal(lesson, "second")], [other])
-        store.support(lesson.id, Evidence(trials=(trial.id,)), "third")
-        store.unlink(link)
-        store.forget(lesson.id)
-        assert (store.links([trial.id]), store.count()) == ([other], 1)
-
-        assert self._undo(store).startswith("forget")
-        assert store.count() == 2
-        assert self._undo(store).startswith("unlink")
-        assert store.links([trial.id]) == [link, other]
-        assert self._undo(store).startswith("support")
-        assert (store.get(lesson.id).content, store.get(lesson.id).evidence) == ("second", None)
-        assert self._undo(store).startswith("evolve")
-        assert (store.get(lesson.id).content, store.links([trial.id])) == ("first", [link])
-        assert self._undo(store).startswith("add")
-        assert (store.count(), store.links([trial.id])) == (0, [])
-        assert store.undo() is None
-        assert [one.content for one in store.revisions(lesson.id)] == ["first", "second", "third", "second", "first"]
-        assert [one.undone for one in store.journal()] == [False] * 5 + [True] * 5
-        assert store.check() == []
-
-    @staticmethod
-    def _undo(store: Store) -> str:
-        change = store.undo()
-        assert change is not None
-        assert change.undone
-        return change.what
-
-    def test_undo_takes_a_batch_back_as_a_whole(self, store: Store) -> None:
-        a, b = note(content="a"), note(content="b")
-        store.add([a, b])
-        (second,) = store.evolve([proposal(a, "a2")])
-        store.evolve(
-            [proposal(second, "a3"), proposal(b, "b2"), proposal(second.model_copy(update={"revision": 2}), "a4")]
-        )
-        assert [store.get(a.id).content, store.get(b.id).content] == ["a4", "b2"]
-        store.undo()
-        assert [store.get(a.id).content, store.get(b.id).content] == ["a2", "b"]
-
-    def test_undo_takes_away_links_and_rows_that_were_added_to_old_notes(self, store: Store) -> None:
-        task, trial = note(Kind.TASK), note(Kind.TRIAL)
-        store.add([task, trial])
-        row = PastTrial(id=trial.id, task=task.id, study="s", number=0, config={}, state="complete")
-        link = Link(source=trial.id, target=task.id, type=LinkType.SAME_TASK)
-        for _ in range(2):
-            store.add([], [link], [row])
-            assert (store.trials(task.id), store.links([task.id])) == ([row], [link])
-            store.undo()
-            assert (store.trials(task.id), store.links([task.id]), store.count()) == ([], [], 2)
-
-    def test_a_forgotten_note_is_in_no_search_but_readable(self, store: Store) -> None:
-        task = note(Kind.TASK, "about plankton")
-        one, other = note(content="about plankton", task=task.id), note(content="about plankton")
-        link = Link(source=one.id, target=other.id, type=LinkType.SIMILAR)
-        store.add([task, one, other], [link])
-        embed(store, [one, other], directions(2))
-        store.forget(one.id)
-        store.forget(one.id)
-        assert [n.id for n in store.notes()] == [task.id, other.id]
-        assert (store.count(), store.count(Filter(tasks=(task.id,)))) == (2, 1)
-        assert one.id not in found(store, "plankton")
-        assert [n for n, _ in store.nearest("m", directions(1)[0], 5)] == [other.id]
-        assert store.missing_vectors("other") == [task, other]
-        assert (store.get(one.id), store.revisions(one.id), store.links([one.id])) == (one, [one], [link])
-        assert store.add([one]) == []
-        store.evolve([proposal(one, "still hidden plankton")])
-        assert (store.count(), one.id in found(store, "plankton")) == (2, False)
-        assert [change.what.split()[0] for change in store.journal()] == ["evolve", "forget", "add"]
-
     def test_the_journal_is_newest_first_and_names_the_author(self, store: Store) -> None:
         a, b = note(), note()
         store.add([a, b])
@@ -398,6 +325,13 @@ class StoreContract(SearchContract):
         ):
             assert list(store.notes(where)) == expected, where
             assert store.count(where) == len(expected)
+
+    def test_studies_are_those_of_the_notes_that_pass(self, store: Store) -> None:
+        hidden = note(study="b")
+        store.add([note(study="c"), note(Kind.TASK, study="a"), note(study="c"), note(), hidden])
+        store.forget(hidden.id)
+        assert store.studies() == ["a", "c"]
+        assert store.studies(Filter(kinds=(Kind.TASK,))) == ["a"]
 
     def test_a_listing_may_be_written_to_while_it_is_read(self, store: Store) -> None:
         store.add([note(content=str(number)) for number in range(20)])

@@ -189,6 +189,23 @@ def test_what_is_here_stays_and_is_told_where_it_differs(store: SQLiteStore, tmp
     assert store.get(lesson.id).content == "warm start"
 
 
+def test_what_was_undone_is_imported_again_and_what_was_forgotten_is_not(store: SQLiteStore, tmp_path: Path) -> None:
+    task, trial, lesson = family(store)
+    row = store.trials(task.id)
+    export_notes(store, tmp_path / "a")
+    with memory(tmp_path / "copy.db") as copy:
+        import_notes(copy, tmp_path / "a")
+        copy.undo()
+        assert copy.count() == 0
+        again = import_notes(copy, tmp_path / "a")
+        assert set(again.added) == {task.id, trial.id, lesson.id}
+        assert (copy.trials(task.id), again.differing, copy.check()) == (row, (), [])
+        assert [len(copy.revisions(one.id)) for one in (task, trial, lesson)] == [2, 2, 2]
+        copy.forget(lesson.id)
+        assert import_notes(copy, tmp_path / "a").added == ()
+        assert copy.count() == 2
+
+
 def test_a_file_reads_well(store: SQLiteStore, tmp_path: Path) -> None:
     task, trial, lesson = family(store)
     export_notes(store, tmp_path / "a")
@@ -361,6 +378,18 @@ def test_a_study_becomes_a_task_with_its_trials_and_lessons(store: SQLiteStore, 
     assert store.check() == []
 
 
+def test_a_study_whose_import_was_undone_is_imported_again(store: SQLiteStore, url: str) -> None:
+    with storage_at(url) as storage:
+        made_study(storage)
+    (done,) = import_optuna(store, url)
+    everything = {one.id: one.text for one in store.notes()}
+    assert undone(store) > 1
+    assert store.count() == 0
+    (again,) = import_optuna(store, url)
+    assert (again.task and again.task.id, again.new) == (done.task and done.task.id, 12)
+    assert {one.id: one.text for one in store.notes()} == everything
+
+
 def test_every_study_of_a_storage_or_one_by_name(store: SQLiteStore, url: str) -> None:
     with storage_at(url) as storage:
         low = made_study(storage, "low", 2)
@@ -488,6 +517,30 @@ def test_a_table_that_has_grown_brings_its_new_rows_wherever_they_stand(store: S
     again = import_csv(store, path, "loss", MIN)
     assert (again.new, again.trials, again.task and again.task.id) == (2, 5, first.task.id)
     assert [row.number for row in store.trials(first.task.id)] == [1, 2, 3, 4]
+
+
+def undone(store: SQLiteStore) -> int:
+    """Take everything back; how many changes that was."""
+    return sum(1 for _ in iter(store.undo, None))
+
+
+def test_a_table_whose_import_was_undone_is_imported_again(store: SQLiteStore, tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text("lr,loss\n" + "".join(f"{lr},{lr + lr % 2}\n" for lr in range(1, 13)) + "13,\n")
+    first = import_csv(store, path, "loss", MIN)
+    assert first.task is not None
+    everything, rows = {one.id: one.text for one in store.notes()}, store.trials(first.task.id)
+    assert {one.kind for one in store.notes()} == {Kind.TASK, Kind.TRIAL, Kind.LESSON, Kind.FAILURE}
+    store.undo()  # the last lesson alone
+    assert import_csv(store, path, "loss", MIN).new == 0
+    assert {one.id: one.text for one in store.notes()} == everything
+    assert undone(store) > 1
+    assert (store.count(), store.trials(first.task.id)) == (0, [])
+    again = import_csv(store, path, "loss", MIN)
+    assert (again.new, again.trials) == (13, 13)
+    assert {one.id: one.text for one in store.notes()} == everything
+    assert [row.id for row in store.trials(first.task.id)] == [row.id for row in rows]
+    assert store.check() == []
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,17 @@ class AnySequence(RuleBasedStateMachine):
     def forget(self, name: str) -> None:
         self.store.forget(name)
 
+    @rule(name=ids)
+    def revive(self, name: str) -> None:
+        self.store.revive(name)
+
+    @rule(name=ids, content=words)
+    def add_again(self, name: str, content: str) -> None:
+        again = self.history[name][0].model_copy(update={"content": content, "evidence": None})
+        if self.store.add([again]):  # its adding was undone
+            self.history[name].append(self.store.get(name))
+            assert self.history[name][-1].content == content
+
     @rule()
     def undo(self) -> None:
         change = self.store.undo()
@@ -323,6 +334,24 @@ def test_migrations_are_applied_once_each_or_not_at_all(
         assert store.check() == []
         store.close()
     assert applied == [2, 3, 2, 3]
+
+
+def test_a_file_of_the_first_version_knows_what_was_undone_and_what_was_forgotten(opened: Open, tmp_path: Path) -> None:
+    store = opened()
+    forgotten, undone, kept = notes = [note() for _ in range(3)]
+    store.add([forgotten])
+    store.add([undone])
+    store.undo()
+    store.add([kept])
+    store.forget(kept.id)
+    store.undo()
+    store.forget(forgotten.id)
+    store.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("UPDATE notes SET forgotten = 1 WHERE forgotten = 2")  # as the first version had it
+        connection.execute("PRAGMA user_version = 1")
+        connection.commit()
+    assert opened().add(notes) == [undone.id]
 
 
 def test_a_path_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
