@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,16 @@ from doubles import SPACE, FunctionRunner, Listening
 import luthier
 from luthier.graphs.events import Said, Warned
 from luthier.graphs.loop import tune_study
-from luthier.graphs.remembering import StudyMemory
+from luthier.graphs.remembering import Recalled, StudyMemory
 from luthier.memory.errors import MemoryFileError
 from luthier.memory.note import Kind
 from luthier.memory.place import memory_path
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
 from luthier.models.fake import RandomChat
-from luthier.trials.records import Config, Direction, Trial
+from luthier.trials.advisor import Advisor
+from luthier.trials.records import Candidate, Config, Direction, Trial
+from luthier.trials.space import Space
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
 
@@ -68,6 +72,39 @@ def test_with_a_model_too_the_first_trials_are_what_was_best_before(tmp_path: Pa
     assert first.best is not None
     assert [t.source for t in second.finished[:3]] == ["default", "transfer", "transfer"]
     assert second.finished[1].config == first.best.config
+
+
+class Stop(BaseException):
+    """Ends a run, as a kill would, but leaves the process."""
+
+
+class Stopping:
+    """An advisor that ends the run when it is asked for the second trial: after `recall`, before `advise` has ended."""
+
+    name = "stopping"
+
+    def advise(self, space: Space, trials: Sequence[Trial], *args: Any, **options: Any) -> list[Candidate]:
+        if trials:
+            raise Stop
+        return []
+
+
+class UntilAdvise(StudyMemory):
+    """A memory in whose company no second trial is advised."""
+
+    def recall(self, study: Study, space: Space, advisors: Sequence[Advisor]) -> Recalled:
+        return replace(super().recall(study, space, advisors), advisors=[Stopping()])
+
+
+def test_a_trial_resumed_past_the_recall_has_what_the_memory_recalled(tmp_path: Path, memory: StudyMemory) -> None:
+    tuned(tmp_path / "a", memory, 6)
+    with pytest.raises(Stop):
+        tuned(tmp_path / "b", UntilAdvise(memory.store, memory.script, memory.place), 2)
+    again = StudyMemory(memory.store, memory.script, memory.place)  # as another process has it
+    study, heard = tuned(tmp_path / "b", again, 2)
+    assert said(heard) == []  # the node was not run again: the checkpoint is past it
+    assert [trial.source for trial in study.finished] == ["default", "transfer"]
+    assert study.finished[1].extra["ran"][:3] == ["summarize", "recall", "advise"]
 
 
 def test_a_study_that_goes_on_does_not_recall_itself(tmp_path: Path, memory: StudyMemory) -> None:
