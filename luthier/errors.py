@@ -9,6 +9,8 @@ The user: message = the rule, the value, what to do; the command line prints it 
 │   ├── NoteMissing         an id that no note has
 │   ├── ImportFault         a file, folder or storage that cannot be taken into the memory, or written to
 │   └── MemoryFileError     a memory that is damaged, foreign, of another version, or cannot be written
+├── predictor.errors.PredictorFault
+│   └── LogFault            a log of workflows, or a line of it
 └── models.errors.ModelSpecError    a model that cannot be what was named
 The model: recorded, told once, and the advisors go on
 └── models.errors.ModelError        down, missing, timeout, empty, not JSON, prompt too long, truncated
@@ -23,14 +25,15 @@ import os
 
 from .memory.errors import MemoryFault
 from .models.errors import ModelError, ModelSpecError
+from .predictor.errors import PredictorFault
 from .trials.errors import InputError
 
-__all__ = ["InputError", "MemoryFault", "ModelError", "ModelSpecError", "explain"]
+__all__ = ["InputError", "MemoryFault", "ModelError", "ModelSpecError", "PredictorFault", "explain"]
 
 
 def explain(error: BaseException) -> str | None:
     """The one message to print for an error that the user can mend; None when it is a fault of ours."""
-    if isinstance(error, InputError | MemoryFault | ModelSpecError | ModelError):
+    if isinstance(error, InputError | MemoryFault | ModelSpecError | ModelError | PredictorFault):
         return str(error)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full{_at(error)}; free some space, then run the same command: finished trials are kept"

@@ -1,0 +1,113 @@
+"""Puts logged runs together: each workflow and each task once, repeats of a pair added up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import networkx as nx
+import numpy as np
+
+from .errors import LogFault
+from .lines import Faults
+from .logs import LoggedWorkflow, Logs, Task
+
+MAX_NODES = 1_000  # 70 times the largest graph of AFlow's archive; each text takes the embedder about 10 ms
+MAX_EDGES = 10_000  # ten a step
+
+
+class Gathering:
+    """Takes runs in any order and makes `Logs` of them. What contradicts an earlier run is a fault."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self._workflows: dict[str, LoggedWorkflow] = {}
+        self._tasks: dict[str, Task] = {}
+        self._pairs: dict[tuple[str, str], list[int]] = {}  # runs and successes
+
+    def add(self, place: str, workflow: LoggedWorkflow, task: Task, runs: int, successes: int) -> bool:
+        """Add the runs of a pair; says whether they were taken.
+
+        Args:
+            place: file and line, for messages.
+        """
+        try:
+            check_counts(runs, successes)
+            self._check_known(workflow, task)
+        except LogFault as fault:
+            self.faults.add(place, fault)
+            return False
+        self._workflows.setdefault(workflow.id, workflow)
+        self._tasks.setdefault(task.id, task)
+        counted = self._pairs.setdefault((workflow.id, task.id), [0, 0])
+        counted[0] += runs
+        counted[1] += successes
+        return True
+
+    def _check_known(self, workflow: LoggedWorkflow, task: Task) -> None:
+        known = self._workflows.get(workflow.id)
+        if known is None:
+            check_graph(workflow)
+        elif known is not workflow and known.graph_key != workflow.graph_key:
+            raise LogFault(
+                f"an id must stand for one workflow, but {workflow.id!r} came before with another graph; give it "
+                "an id of its own"
+            )
+        other = self._tasks.get(task.id)
+        if other is not None and (other.text, other.context) != (task.text, task.context):
+            raise LogFault(
+                f"an id must stand for one task, but {task.id!r} came before with another text; give it an id of "
+                "its own"
+            )
+
+    def logs(self) -> Logs:
+        """What was taken, pairs in the order in which they first came."""
+        w = {name: i for i, name in enumerate(self._workflows)}
+        t = {name: i for i, name in enumerate(self._tasks)}
+        counted = np.array(list(self._pairs.values()), int).reshape(-1, 2)
+        return Logs(
+            tuple(self._workflows.values()),
+            tuple(self._tasks.values()),
+            np.array([w[workflow] for workflow, _ in self._pairs], int),
+            np.array([t[task] for _, task in self._pairs], int),
+            runs=counted[:, 0],
+            successes=counted[:, 1],
+        )
+
+
+def check_counts(runs: int, successes: int) -> None:
+    """Raises LogFault when successes lie outside 0 to runs, or there is no run."""
+    if runs < 1:
+        raise LogFault(f"a pair needs at least 1 run, but has {runs}; drop it, or correct the count")
+    if not 0 <= successes <= runs:
+        raise LogFault(f"a label must lie in 0 to {runs}, the number of runs, but is {successes}; correct it")
+
+
+def check_graph(workflow: LoggedWorkflow) -> None:
+    """Check what a log may hold beyond what a `LoggedWorkflow` checks itself.
+
+    Raises:
+        LogFault: too many nodes or edges, or a cycle that no decision can leave.
+    """
+    check_size(len(workflow.nodes), len(workflow.edges))
+    firm = [e for e, kind in zip(workflow.edges, workflow.edge_types, strict=True) if kind != "conditional"]
+    if circle := _cycle(firm):
+        steps = " -> ".join(map(str, circle))
+        raise LogFault(
+            f"a cycle needs a conditional edge that leaves it, but {steps} has none; remove an edge, or name its "
+            "type in `edge_type`"
+        )
+
+
+def check_size(nodes: int, edges: int) -> None:
+    """Raises LogFault when a graph has more nodes or edges than a workflow can have."""
+    for what, count, most in (("nodes", nodes, MAX_NODES), ("edges", edges, MAX_EDGES)):
+        if count > most:
+            raise LogFault(f"a workflow may have at most {most:,} {what}, but this has {count:,}; split or drop it")
+
+
+def _cycle(edges: Sequence[tuple[int, int]]) -> list[int]:
+    graph: nx.DiGraph[int] = nx.DiGraph(edges)
+    if nx.is_directed_acyclic_graph(graph):
+        return []
+    found = nx.find_cycle(graph)
+    return [found[0][0], *(edge[1] for edge in found)]
