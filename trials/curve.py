@@ -1,8 +1,9 @@
 """The quantities of a curve that the diagnosis compares. Pure: arrays in, shares of the curve's own scale out.
 
+The scale is the way from the start to the best value that is known, so it is about what a picture of the curve shows.
 The first tenth of a curve is its head. What falls there may be the initial weights and no learning: a loss that drops
-from 26 to 2.4 at once and stays there has gone most of its way and learned nothing. So changes are measured on the
-scale of what comes after the head, and a curve that falls in one step has learned only what it gained after the head.
+from 26 to 2.4 at once and stays there has gone most of its way and learned nothing. So of a curve that falls in one
+step only the way after the head counts as learning, and swings are counted after it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,7 @@ import numpy as np
 
 MIN_POINTS = 4  # fewer say nothing about a shape
 HEAD, TAIL = 0.1, 0.2  # shares of the steps that count as the beginning and the end of a curve
-REST = 0.55  # of the whole scale: the least scale for what comes after the head; below it the rest is noise
-NET = 0.2  # of the scale after the head: the least net change that wandering is compared with
+NET = 0.2  # of the scale: the least net change that wandering is compared with
 JUMP = 0.4  # of a curve's gain: a first step that makes so much of it is the initial weights
 
 
@@ -64,48 +64,48 @@ class Curve:
         return self.low if self.target is None else min(self.low, self.target)
 
     @cached_property
-    def whole(self) -> float:
-        """The scale of the whole curve, above zero."""
-        return float(self.smooth[0]) - self.goal or float(np.ptp(self.smooth)) or 1.0
-
-    @cached_property
     def scale(self) -> float:
-        """The scale of what comes after the head, above zero."""
-        return max(float(self.smooth[self.head]) - self.goal, REST * self.whole)
+        """The way from the start to the goal, above zero."""
+        return float(self.smooth[0]) - self.goal or float(np.ptp(self.smooth)) or 1.0
 
     @property
     def beyond(self) -> float:
-        """How much worse than the start the end is, in shares of the whole scale; negative when better."""
-        return float(self.smooth[-1] - self.smooth[0]) / self.whole
+        """How much worse than the start the end is, in shares of the scale; negative when better."""
+        return float(self.smooth[-1] - self.smooth[0]) / self.scale
 
     @property
     def left(self) -> float:
-        """What the best report leaves to go to the study's best value, in shares of the whole scale."""
-        return (self.low - self.goal) / self.whole
-
-    @property
-    def recent(self) -> float:
-        """What the tail gained on the reports before it, on average, in shares of the scale after the head."""
-        before, after = self.smooth[-2 * self.tail : -self.tail], self.smooth[-self.tail :]
-        return float(before.mean() - after.mean()) / self.scale
-
-    @property
-    def fresh(self) -> float:
-        """What the tail gained, in shares of all that was gained after the head; 0 when nothing was."""
-        gained = float(self.smooth[self.head]) - self.low
-        return self.recent * self.scale / gained if gained > 0 else 0.0
-
-    @property
-    def lost(self) -> float:
-        """What was lost after the best, in shares of the scale after the head."""
-        return (float(self.smooth[-1]) - self.low) / self.scale
+        """What the best report leaves to go to the goal, in shares of the scale."""
+        return (self.low - self.goal) / self.scale
 
     @property
     def covered(self) -> float:
         """The share of the way to the goal that was learned, the fall of bad initial weights left out."""
         if float(self.cost[0] - self.cost[1]) < JUMP * (float(self.cost[0]) - self.low):
             return 1.0 - self.left
-        return float(self.smooth[self.head] - self.smooth[self.head :].min()) / self.scale
+        way = float(self.smooth[self.head]) - self.goal
+        return float(self.smooth[self.head] - self.smooth[self.head :].min()) / way if way > 0 else 1.0
+
+    @cached_property
+    def fall(self) -> float:
+        """How far a straight line through the tail falls, in shares of the scale."""
+        return line(self.cost[-self.tail - 1 :])[0] * self.tail / self.scale
+
+    @property
+    def steady(self) -> float:
+        """The same fall in shares of the curve's own range: `TAIL` for a straight line, less for one that flattens."""
+        return self.fall * self.scale / (float(np.ptp(self.cost)) or 1.0)
+
+    @property
+    def clear(self) -> float:
+        """How far a line through the last two tails falls over one, in units of the scatter about it."""
+        slope, scatter = line(self.cost[-2 * self.tail - 1 :])
+        return slope * self.tail / scatter if scatter > 0 else math.inf
+
+    @property
+    def lost(self) -> float:
+        """What was lost after the best, in shares of the scale."""
+        return (float(self.smooth[-1]) - self.low) / self.scale
 
     @property
     def undone(self) -> float:
@@ -138,7 +138,7 @@ class Curve:
 
     @property
     def rough(self) -> float:
-        """The mean step back after the head, in shares of the scale after the head."""
+        """The mean step back after the head, in shares of the scale."""
         back = self.later[self.later > 0]
         return float(back.mean()) / self.scale if len(back) else 0.0
 
@@ -169,6 +169,13 @@ def curve_of(valid: Sequence[float], train: Sequence[float] | None, reference: f
     unit = sign * (float(np.abs(rows).max()) or 1.0)
     cost, other, aim = rows / unit
     return Curve(cost, other if known else None, None if target is None else float(aim[0]))
+
+
+def line(values: np.ndarray) -> tuple[float, float]:
+    """What the least-squares line through values of shape (n,), n >= 2, falls per step, and their scatter about it."""
+    steps = np.arange(len(values)) - (len(values) - 1) / 2
+    slope = float(steps @ values / (steps @ steps))
+    return -slope, float(np.std(values - slope * steps))
 
 
 def median3(values: np.ndarray) -> np.ndarray:

@@ -15,23 +15,20 @@ from enum import StrEnum
 from .curve import MIN_POINTS, Curve, curve_of
 from .records import Cause, Direction, State, Trial
 
-# Shares of the scale of the whole curve: the way from its start to the study's best value, or its own if longer.
+# Shares of the scale: the way from the curve's start to the study's best value, or to its own if that is better.
 BEYOND = 0.5  # worse than the start at the end: a curve that ran so far away has diverged
-POOR = 2 / 3  # learned of the way to the study's best value: a flat curve that came less far is underfitting
-FAR = 0.05  # still to go at the best: a curve that came nearer is no underfit, however early it settled
-# Shares of the scale after the head.
-RISE = 0.05  # lost after the best: less is no overfitting
-STILL = 0.021  # gained over the tail: more is still improving
-FRESH = 0.05  # of what was gained after the head, the least that the tail made: the end of a long fall is flat to see
-SETTLED = 0.04  # away from its best: a curve that stays so near is on its plateau
+RISE = 0.03  # lost after the best: less is no overfitting, and a curve that stays so near is on its plateau
 ROUGH = 0.03  # the mean step back, from which a curve is unstable
+SEEN = 0.014  # fallen over the tail: more is still improving
+SLOW = 0.006  # the same for a curve that falls steadily: a slope that goes on is seen sooner than one that ends
+POOR = 2 / 3  # learned of the way: a flat curve that came less far is underfitting
+FAR = 0.05  # still to go at the best: a curve that came nearer is no underfit, however early it settled
+# Other shares and ratios.
+STEADY = 0.18  # of the curve's range, fallen over the tail; a straight line has a fifth
+CLEAR = 1.5  # the fall over the tail in units of the scatter: less may be noise
 WANDERING = 2.0  # the way to and fro, in units of the net change, from which a curve is unstable
-# Shares of the steps.
-VALLEYS = 0.25  # turns from better to worse, from which a curve is unstable; pure noise has a third
-LATE = 0.9  # the best must lie before it for what follows to count as lost
-# Shares of what validation lost after its best.
-HOLDS = 0.1  # lost on training data: with no more, the model overfits
-FOLLOWS = 0.5  # lost on training data: with more, training itself goes wrong
+VALLEYS = 0.25  # of the steps turn from better to worse: a curve is unstable; pure noise has a third
+FOLLOWS = 0.3  # of what validation lost after its best, lost on training data: with no more, the model overfits
 UNDONE = 0.5  # of all that the curve had gained, lost again: if training follows, it has diverged
 
 
@@ -96,25 +93,20 @@ def diagnose_curves(
 
 def _verdict(c: Curve) -> Verdict:
     """The first rule that holds; the order is part of the rules."""
-    falls_back = _falls_back(c)
-    if falls_back and c.train_lost <= HOLDS:
+    falls_back = c.lost > max(RISE, c.rough)  # more than its noise
+    if falls_back and c.train_lost <= FOLLOWS:
         return Verdict.OVERFITTING
-    if c.beyond > BEYOND or (falls_back and c.train_lost > FOLLOWS and c.undone > UNDONE):
+    if c.beyond > BEYOND or (falls_back and c.train is not None and c.undone > UNDONE):
         return Verdict.DIVERGED
     if falls_back and c.train is None and c.undone > 0:
         return Verdict.OVERFITTING
     if _unstable(c):
         return Verdict.UNSTABLE
-    if c.recent > max(STILL, c.rough) and c.fresh > FRESH:
+    if (c.fall > SEEN or (c.fall > SLOW and c.steady > STEADY)) and c.clear > CLEAR:
         return Verdict.IMPROVING
     if c.left > FAR and c.covered < POOR and not c.train_arrives:
         return Verdict.UNDERFITTING
-    return Verdict.OVERFITTING if falls_back and c.undone > 0 else Verdict.PLATEAU
-
-
-def _falls_back(c: Curve) -> bool:
-    """Whether the curve lost since its best more than its noise: a change no larger than the mean step back."""
-    return c.lost > max(RISE, c.rough) and c.best < LATE * (len(c.cost) - 1)
+    return Verdict.PLATEAU
 
 
 def _unstable(c: Curve) -> bool:
@@ -135,10 +127,10 @@ def _worded(verdict: Verdict, c: Curve, steps: Sequence[int], shown: Sequence[fl
             turns = f"{c.valleys} turns for the worse in {len(c.later)} steps"
             return Diagnosis(verdict, None, f"{turns}, {c.rough:.0%} of its range on average")
         case Verdict.IMPROVING:
-            return Diagnosis(verdict, None, f"{c.recent:.0%} of the way to the best gained in the last {c.tail} steps")
+            return Diagnosis(verdict, None, f"{c.fall:.1%} of the way to the best gained in the last {c.tail} steps")
         case Verdict.UNDERFITTING:
             return Diagnosis(verdict, steps[c.best], f"flat at {end:.4g}, {c.left:.0%} of the way to the best left")
-    since = steps[c.settled(SETTLED)]
+    since = steps[c.settled(RISE)]
     return Diagnosis(verdict, since, f"about {end:.4g} from step {since} to {steps[-1]}")
 
 
