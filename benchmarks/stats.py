@@ -51,3 +51,21 @@ def paired(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Int
 def sign_test(won: int, lost: int) -> float:
     """The two-sided p-value of a paired comparison (McNemar, exact): ties do not count."""
     return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+
+
+def clustered(values: Sequence[float] | np.ndarray, clusters: Sequence[str], seed: int = 0) -> Interval:
+    """The mean of one value a question, with its percentile interval; whole clusters are drawn, not questions.
+
+    Questions of one task go right or wrong together, so an interval that drew them one by one would be too narrow.
+
+    Raises:
+        ValueError: when there is no value.
+    """
+    if not len(values):
+        raise ValueError("a bootstrap needs at least one value, but got none")
+    names, of = np.unique(np.asarray(clusters), return_inverse=True)
+    sums, sizes = np.bincount(of, weights=np.asarray(values, dtype=float)), np.bincount(of)
+    drawn = np.random.default_rng(seed).integers(len(names), size=(RESAMPLES, len(names)))
+    means = sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(sums.sum() / sizes.sum()), float(low), float(high))

@@ -6,6 +6,7 @@ comes in by a side door.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -13,13 +14,14 @@ from types import MappingProxyType
 from .note import Kind, Link, LinkType, Note
 from .store import Filter, Store
 
-# What is left of a note's score at the other end of a link; chosen, not measured. Who is alike was found by its vector
-# already: hops along similarity bring in what is alike to what is alike.
+# What a note gives of its score to those at the other end of its links. `same task` was chosen on half of the tasks of
+# `benchmarks/memory.py`; no code makes links of the other types above 0 between notes that a search can find, so theirs
+# were not measured. Hops along `similar` lower recall (docs/memory.md): who is alike was found by its vector already.
 HOPS: Mapping[LinkType, float] = MappingProxyType(
     {
         LinkType.SAME_STUDY: 0.5,
         LinkType.NEXT_TRIAL: 0.5,
-        LinkType.SAME_TASK: 0.5,
+        LinkType.SAME_TASK: 1.0,
         LinkType.SAME_SPACE: 0.5,
         LinkType.SIMILAR: 0.0,
         LinkType.SUPPORTS: 0.5,
@@ -47,7 +49,7 @@ class Reached:
 
     notes: dict[str, Note]
     scores: dict[str, float]  # of each note
-    ties: dict[str, str] = field(default_factory=dict)  # by what a note was reached, where not by its own score
+    ties: dict[str, str] = field(default_factory=dict)  # what gave most to a note, where it got more than it had
 
     def best(self, k: int) -> list[str]:
         """The ids of the `k` best, equal ones by id."""
@@ -87,21 +89,53 @@ def links_of(store: Store, notes: Collection[Note], types: Collection[LinkType] 
 def follow(
     store: Store, reached: Reached, *, where: Filter, weights: Mapping[LinkType, float], width: int, hops: int
 ) -> None:
-    """Raise the scores of what the `width` best notes are tied to, and add it where it passes the filter."""
+    """Add to the scores of what the `width` best notes are tied to, and take it in where it passes the filter.
+
+    Spreading activation (Anderson 1983): what several found notes are tied to gets something of each, on top of what it
+    was found with. A note gives once, and nothing flows back to one that has given in an earlier hop.
+    """
     types = [kind for kind, weight in weights.items() if weight > 0]
-    start = reached.best(width)
+    start, given = reached.best(width), set[str]()
     for _ in range(hops if types else 0):
-        links = links_of(store, [reached.notes[name] for name in start], types)
+        links = [*links_of(store, [reached.notes[name] for name in start], types)]
+        links += _members(store, [reached.notes[name] for name in start], links, types, where)
         ends = {end for link in links for end in (link.source, link.target)}
         reached.notes |= passing(store, ends - set(reached.notes), where)
-        before, raised = dict(reached.scores), set()
-        for name in start:
-            for other, share, tie in _spread(name, links, reached.notes, weights):
-                if before[name] * share > reached.scores.get(other, 0.0):
-                    reached.scores[other], reached.ties[other] = before[name] * share, tie
-                    raised.add(other)
+        raised = _give(reached, start, given, links, weights)
+        given |= set(start)
         start = best({name: reached.scores[name] for name in raised}, width)
     reached.notes = {name: reached.notes[name] for name in reached.scores}
+
+
+def _give(
+    reached: Reached, start: list[str], given: set[str], links: list[Link], weights: Mapping[LinkType, float]
+) -> set[str]:
+    """One hop: each of `start` gives to its neighbours; who got something."""
+    before, most = dict(reached.scores), dict[str, float]()
+    for name in start:
+        for other, share, tie in _spread(name, links, reached.notes, weights):
+            gift = before[name] * share
+            if gift <= 0 or other in given:
+                continue
+            reached.scores[other] = reached.scores.get(other, 0.0) + gift
+            if gift > max(most.get(other, 0.0), before.get(other, 0.0)):
+                reached.ties[other] = tie
+            most[other] = max(most.get(other, 0.0), gift)
+    return set(most)
+
+
+def _members(
+    store: Store, start: Iterable[Note], known: list[Link], types: Collection[LinkType], where: Filter
+) -> list[Link]:
+    """The links to the tasks in `start` from what belongs to them; all but trials, of which there are hundreds."""
+    tasks = tuple(note.id for note in start if note.kind is Kind.TASK)
+    kinds = tuple(kind for kind in where.kinds or Kind if kind not in (Kind.TASK, Kind.TRIAL))
+    if LinkType.SAME_TASK not in types or not tasks or not kinds:
+        return []
+    there = {(link.source, link.target) for link in known if link.type is LinkType.SAME_TASK}
+    members = [note for note in store.notes(replace(where, kinds=kinds, tasks=tasks)) if note.task in tasks]
+    ties = [Link(source=note.id, target=note.task, type=LinkType.SAME_TASK) for note in members]
+    return [tie for tie in ties if (tie.source, tie.target) not in there]
 
 
 def _spread(
@@ -109,7 +143,7 @@ def _spread(
 ) -> Iterator[tuple[str, float, str]]:
     """What a note gives to each neighbour: (id, share of its score, tie).
 
-    Links of one type divide its weight, as in spreading activation (Anderson 1983): the many neighbours of a note that
+    The share is the type's weight over the root of how many neighbours of that type there are: the many of a note that
     is tied to everything would push out what was found.
     """
     for kind, weight in weights.items():
@@ -120,7 +154,7 @@ def _spread(
                 side = 1 if name == link.source else 0  # of the other end: the target, or the source
                 around[ends[1 - side]] = f"{_TIES[kind][side]} {name}"
         seen = {other: tie for other, tie in around.items() if other in notes}
-        yield from ((other, weight / len(seen), tie) for other, tie in seen.items())
+        yield from ((other, weight / math.sqrt(len(seen)), tie) for other, tie in seen.items())
 
 
 def _is_of(note: Note, where: Filter) -> bool:

@@ -99,6 +99,7 @@ def _learn_failure(store: Store, task: Task, cause: str, rows: list[PastTrial]) 
         content=content,
         keywords=tuple(cause.split()),
         tags=("failure",),
+        context=f"why runs gave no {task.metric}{_data(task)}",
         task=task.id,
         study=rows[-1].study,
         evidence=evidence,
@@ -118,6 +119,7 @@ def _learn_effect(store: Store, task: Task, name: str, trials: list[PastTrial]) 
         content=worded(name, found, task),
         keywords=(name, task.metric),
         tags=("effect",),
+        context=f"seen while tuning {task.metric}{_data(task)}",
         task=task.id,
         study=trials[-1].study,
         evidence=found,
@@ -129,6 +131,12 @@ def _learn_effect(store: Store, task: Task, name: str, trials: list[PastTrial]) 
         return
     now = found.model_copy(update={"standing": standing(claimed, found)})
     _support(store, note, now, worded(name, now, task))
+
+
+def _data(task: Task) -> str:
+    """What a note says of its task's data, for who asks by them: `; data of 581012 rows, 54 columns`."""
+    facts = ", ".join(f"{value:.15g} {name}" for name, value in task.features.items())
+    return f"; data of {facts}" if facts else ""
 
 
 def _added(store: Store, note: Note) -> bool:

@@ -1,0 +1,244 @@
+"""Does the memory find the note that answers a question? Real trials, questions with known answers, recall@5 and @10.
+
+    python benchmarks/memory.py --data ../shared/data --json memory-recall.json
+
+The memory learns from real trials as a study's end does (`memory_tasks.py`); questions name a task and a hyperparameter
+as a person does (`memory_questions.py`). Every second task is for development: weights were chosen there, and what is
+to be believed is the other half, whose notes are in the same memory. Recall@k is the share of a question's answers
+among the first k notes, of as many as k can hold; in brackets the 95 % bootstrap interval over questions, whole tasks
+at a time. `bare` memories hold the notes' contents alone, without the context, keywords and tags that code gives them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from memory_questions import Question, questions
+from memory_tasks import Past, all_tasks
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from stats import Interval, clustered
+from suites import DataMissing
+
+from luthier.memory.likeness import link_alike
+from luthier.memory.note import CODE, Kind, LinkType, Proposal
+from luthier.memory.recording import learn, record
+from luthier.memory.retrieval import Fusion, Weights, embed_missing, retrieve
+from luthier.memory.sqlite_store import SQLiteStore
+from luthier.memory.store import Filter, Store
+from luthier.models.embedder import Embedder, open_embedder
+from luthier.models.fake_embedder import HashEmbedder
+
+OURS = "fused + hops"
+KS = (5, 10)
+HALVES = ("development", "test")
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to search in one memory. The product's is `OURS`."""
+
+    weights: Weights = field(default_factory=Weights)
+    fusion: Fusion = "minmax"
+    hops: int = 1
+    memory: str = "plain"  # a key of `MEMORIES`, or "evolved"
+
+
+def along(**links: float) -> Weights:
+    """The product's weights of the searches, with hops along some types of links only."""
+    return Weights(links={LinkType[name.upper()]: weight for name, weight in links.items()})
+
+
+METHODS: Mapping[str, Method] = {
+    "dense": Method(Weights(1, 0), hops=0),
+    "full text": Method(Weights(0, 1), hops=0),
+    "fused": Method(hops=0),
+    "fused, equal weights": Method(Weights(0.5, 0.5), hops=0),
+    "fused by ranks": Method(fusion="rrf", hops=0),
+    OURS: Method(),
+    "two hops": Method(hops=2),
+    "hops: ranks": Method(fusion="rrf"),
+    "hops: equal weights": Method(Weights(0.5, 0.5)),
+    "hops: same task 0.25": Method(along(same_task=0.25)),
+    "hops: next trial 1": Method(along(next_trial=1)),
+    "hops: similar 0.25": Method(along(similar=0.25), memory="alike"),
+    "hops: + similar 0.1": Method(along(same_task=1, similar=0.1), memory="alike"),
+    "hops: + similar 0.25": Method(along(same_task=1, similar=0.25), memory="alike"),
+    "hops: + similar 1": Method(along(same_task=1, similar=1), memory="alike"),
+    "bare: dense": Method(Weights(1, 0), hops=0, memory="bare"),
+    "bare: full text": Method(Weights(0, 1), hops=0, memory="bare"),
+    "bare: fused": Method(hops=0, memory="bare"),
+    "bare: fused + hops": Method(memory="bare"),
+}
+EVOLVED: Mapping[str, Method] = {
+    "evolved: dense": Method(Weights(1, 0), hops=0, memory="evolved"),
+    "evolved: full text": Method(Weights(0, 1), hops=0, memory="evolved"),
+    "evolved: fused": Method(hops=0, memory="evolved"),
+    "evolved: fused + hops": Method(memory="evolved"),
+    "evolved: + similar 0.25": Method(along(same_task=1, similar=0.25), memory="evolved"),
+}
+
+
+def strip(store: Store, embedder: Embedder) -> None:
+    """Take away what notes say beyond their content: a memory without note construction."""
+    found = list(store.notes(Filter(kinds=(Kind.LESSON, Kind.FAILURE))))
+    store.evolve(
+        [Proposal(note=n.id, revision=n.revision, author=CODE, keywords=(), tags=(), context="") for n in found]
+    )
+
+
+def tie(store: Store, embedder: Embedder) -> None:
+    """Link what is alike."""
+    print(f"{link_alike(store, embedder)} links of likeness", file=sys.stderr)
+
+
+MEMORIES: Mapping[str, Callable[[Store, Embedder], None]] = {
+    "plain": lambda store, embedder: None,
+    "bare": strip,
+    "alike": tie,
+}
+
+
+class Remembering:
+    """An embedder that embeds each question once, however many methods ask it."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.name, self.size = embedder.name, embedder.size
+        self._embedder = embedder
+        self._known: dict[str, np.ndarray] = {}
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """The vectors, of shape (n, size)."""
+        for text in texts:
+            if text not in self._known:
+                self._known[text] = self._embedder.embed([text])[0]
+        return np.stack([self._known[text] for text in texts])
+
+
+def remember(store: Store, tasks: Sequence[Past]) -> None:
+    """What Luthier keeps of the studies: their trials, and what they teach."""
+    for past in track(tasks, "learning", console=Console(stderr=True)):
+        for study, trials in past.studies.items():
+            record(store, past.task, study, study, trials)
+        learn(store, past.task)
+
+
+def recall(found: Sequence[str], question: Question, k: int) -> float:
+    """The share of the answers among the first k, of as many as k can hold."""
+    return len(question.answers & set(found[:k])) / min(k, len(question.answers))
+
+
+def ask(store: Store, asked: Sequence[Question], method: Method, embedder: Embedder) -> np.ndarray:
+    """Recall of each question at each of `KS`: (n_questions, 2)."""
+    rows = []
+    for question in asked:
+        options = {"weights": method.weights, "fusion": method.fusion, "hops": method.hops}
+        found = retrieve(store, question.text, embedder=embedder, k=max(KS), **options)  # type: ignore[arg-type]
+        names = [one.note.id for one in found]
+        rows.append([recall(names, question, k) for k in KS])
+    return np.array(rows)
+
+
+def figures(method: str, half: str, asked: Sequence[Question], scores: np.ndarray) -> Iterator[dict[str, object]]:
+    """Recall over all questions and over those of each way, with intervals."""
+    for way in (None, *dict.fromkeys(question.way for question in asked)):
+        rows = [i for i, question in enumerate(asked) if way in (None, question.way)]
+        for column, k in enumerate(KS):
+            told = clustered(scores[rows, column], [asked[i].task for i in rows])
+            metric = f"recall@{k}, {half}" + (f", {way}" if way else "")
+            yield {"method": method, "metric": metric, "value": told.mean, "low": told.low, "high": told.high}
+
+
+def halves(tasks: Sequence[Past], asked: Sequence[Question]) -> dict[str, list[Question]]:
+    """The questions of each half: tasks alternate, so that each suite is in both."""
+    of = {past.task.id: HALVES[i % 2] for i, past in enumerate(tasks)}
+    return {half: [question for question in asked if of[question.task] == half] for half in HALVES}
+
+
+def compare(
+    stores: Mapping[str, Store], asked: Sequence[Question], half: str, methods: Mapping[str, Method], by: Embedder
+) -> tuple[list[dict[str, object]], Table]:
+    """The figures of every method on one half, and their table."""
+    scores = {
+        name: ask(stores[method.memory], asked, method, by)
+        for name, method in track(methods.items(), f"asking, {half}", console=Console(stderr=True))
+    }
+    told = [row for name, found in scores.items() for row in figures(name, half, asked, found)]
+    table = Table(title=f"{half}: {len(asked)} questions of {len({q.task for q in asked})} tasks")
+    ways = [way for way, _ in groupby(sorted(question.way for question in asked))]
+    for heading in ("method", "recall@5", "recall@10", "minus it @5", "minus it @10", *(f"{w} @5" for w in ways)):
+        table.add_column(heading)
+    tasks = [question.task for question in asked]
+    for name, found in sorted(scores.items(), key=lambda item: -float(item[1].mean())):
+        cells = [str(clustered(found[:, i], tasks)) for i in range(len(KS))]
+        ahead = [_signed(clustered(scores[OURS][:, i] - found[:, i], tasks)) for i in range(len(KS))]
+        by_way = [f"{found[[q.way == way for q in asked], 0].mean():.3f}" for way in ways]
+        table.add_row(name, *cells, *(("", "") if name == OURS else ahead), *by_way)
+    return told, table
+
+
+def _signed(told: Interval) -> str:
+    return f"{told.mean:+.3f} [{told.low:+.3f}, {told.high:+.3f}]"
+
+
+def fill(path: Path, tasks: Sequence[Past], embedder: Embedder, prepare: Callable[[Store, Embedder], None]) -> Store:
+    """A memory of the tasks in a file, embedded."""
+    store = SQLiteStore(path)
+    remember(store, tasks)
+    embed_missing(store, embedder)
+    prepare(store, embedder)
+    embed_missing(store, embedder)
+    return store
+
+
+def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="the folder of measured data")
+    parser.add_argument("--trials", type=int, default=60, help="trials a study")
+    parser.add_argument("--tasks", type=int, help="at most so many tasks of each suite: a smoke test")
+    parser.add_argument("--seed", type=int, default=0, help="draws the wording of the questions")
+    parser.add_argument("--embedder", choices=("minilm", "hash"), default="minilm", help="hash needs no model file")
+    parser.add_argument("--json", type=Path)
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the tables, write the JSON."""
+    given = parsed(arguments)
+    try:
+        everything = list(all_tasks(given.data, given.trials))
+    except DataMissing as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    tasks = [past for _, group in groupby(everything, lambda p: p.suite) for past in list(group)[: given.tasks]]
+    opened = HashEmbedder() if given.embedder == "hash" else open_embedder()
+    assert opened is not None  # only "none" is none
+    embedder = Remembering(opened)
+    told: list[dict[str, object]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        stores = {
+            name: fill(Path(folder, f"{name}.db"), tasks, embedder, prepare) for name, prepare in MEMORIES.items()
+        }
+        for half, asked in halves(tasks, list(questions(stores["plain"], tasks, given.seed))).items():
+            rows, table = compare(stores, asked, half, METHODS, embedder)
+            told += rows
+            Console(width=200).print(table)
+        for store in stores.values():
+            store.close()
+    if given.json is not None:
+        given.json.write_text("[\n" + ",\n".join(map(json.dumps, told)) + "\n]\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
