@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import networkx as nx
 import numpy as np
@@ -12,7 +12,8 @@ from .lines import Faults
 from .logs import LoggedWorkflow, Logs, Task
 
 MAX_NODES = 1_000  # 70 times the largest graph of AFlow's archive; each text takes the embedder about 10 ms
-MAX_EDGES = 10_000  # ten a step
+MAX_EDGES = 10_000  # ten a node
+_Counts = dict[tuple[str, str], tuple[int, int]]  # runs and successes by the ids of workflow and task
 
 
 class Gathering:
@@ -22,56 +23,71 @@ class Gathering:
         self.faults = faults
         self._workflows: dict[str, LoggedWorkflow] = {}
         self._tasks: dict[str, Task] = {}
-        self._pairs: dict[tuple[str, str], list[int]] = {}  # runs and successes
+        self._parts: dict[str, _Counts] = {}
 
-    def add(self, place: str, workflow: LoggedWorkflow, task: Task, runs: int, successes: int) -> bool:
-        """Add the runs of a pair; says whether they were taken.
+    def add(
+        self, place: str, workflow: LoggedWorkflow, task: Task, runs: int, successes: int, *, part: str = ""
+    ) -> None:
+        """Add the runs of a pair.
 
         Args:
             place: file and line, for messages.
+            part: of the log, such as `train`.
         """
         try:
             check_counts(runs, successes)
-            self._check_known(workflow, task)
+            self._check_workflow(workflow)
+            self._check_task(task)
         except LogFault as fault:
             self.faults.add(place, fault)
-            return False
+            return
         self._workflows.setdefault(workflow.id, workflow)
         self._tasks.setdefault(task.id, task)
-        counted = self._pairs.setdefault((workflow.id, task.id), [0, 0])
-        counted[0] += runs
-        counted[1] += successes
-        return True
+        _count(self._parts.setdefault(part, {}), (workflow.id, task.id), runs, successes)
 
-    def _check_known(self, workflow: LoggedWorkflow, task: Task) -> None:
+    def _check_workflow(self, workflow: LoggedWorkflow) -> None:
         known = self._workflows.get(workflow.id)
         if known is None:
             check_graph(workflow)
         elif known is not workflow and known.graph_key != workflow.graph_key:
-            raise LogFault(
-                f"an id must stand for one workflow, but {workflow.id!r} came before with another graph; give it "
-                "an id of its own"
-            )
-        other = self._tasks.get(task.id)
-        if other is not None and (other.text, other.context) != (task.text, task.context):
-            raise LogFault(
-                f"an id must stand for one task, but {task.id!r} came before with another text; give it an id of "
-                "its own"
-            )
+            rule = f"an id must stand for one workflow, but {workflow.id!r} came before with another graph"
+            raise LogFault(f"{rule}; give it an id of its own")
+
+    def _check_task(self, task: Task) -> None:
+        known = self._tasks.get(task.id, task)
+        if (known.text, known.context) != (task.text, task.context):
+            rule = f"an id must stand for one task, but {task.id!r} came before with another text"
+            raise LogFault(f"{rule}; give it an id of its own")
 
     def logs(self) -> Logs:
-        """What was taken, pairs in the order in which they first came."""
+        """All that was taken, pairs in the order in which they first came."""
+        together: _Counts = {}
+        for counts in self._parts.values():
+            for pair, (runs, successes) in counts.items():
+                _count(together, pair, runs, successes)
+        return self._logs(together)
+
+    def parts(self) -> dict[str, Logs]:
+        """What was taken by part; places in workflows and tasks mean the same in all."""
+        return {part: self._logs(counts) for part, counts in self._parts.items()}
+
+    def _logs(self, counts: Mapping[tuple[str, str], tuple[int, int]]) -> Logs:
         w = {name: i for i, name in enumerate(self._workflows)}
         t = {name: i for i, name in enumerate(self._tasks)}
-        counted = np.array(list(self._pairs.values()), int).reshape(-1, 2)
+        counted = np.array(list(counts.values()), int).reshape(-1, 2)
         return Logs(
             tuple(self._workflows.values()),
             tuple(self._tasks.values()),
-            np.array([w[workflow] for workflow, _ in self._pairs], int),
-            np.array([t[task] for _, task in self._pairs], int),
+            np.array([w[workflow] for workflow, _ in counts], int),
+            np.array([t[task] for _, task in counts], int),
             runs=counted[:, 0],
             successes=counted[:, 1],
         )
+
+
+def _count(counts: _Counts, pair: tuple[str, str], runs: int, successes: int) -> None:
+    had = counts.get(pair, (0, 0))
+    counts[pair] = (had[0] + runs, had[1] + successes)
 
 
 def check_counts(runs: int, successes: int) -> None:
@@ -92,10 +108,8 @@ def check_graph(workflow: LoggedWorkflow) -> None:
     firm = [e for e, kind in zip(workflow.edges, workflow.edge_types, strict=True) if kind != "conditional"]
     if circle := _cycle(firm):
         steps = " -> ".join(map(str, circle))
-        raise LogFault(
-            f"a cycle needs a conditional edge that leaves it, but {steps} has none; remove an edge, or name its "
-            "type in `edge_type`"
-        )
+        rule = f"a cycle needs a conditional edge that can leave it, but {steps} has none"
+        raise LogFault(f"{rule}; remove an edge, or name the types of edges in `edge_type`")
 
 
 def check_size(nodes: int, edges: int) -> None:
