@@ -1,0 +1,79 @@
+"""The predictor: logit of success = suite + task difficulty + workflow ability + model ability.
+
+Difficulty and ability are each a learned prior from features plus what is left of one's own, shrunk towards it as far
+as the runs allow (partial pooling): a task or workflow that was never run falls back to its features. `Rasch` is the
+same without features (Rasch 1960, with random effects).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Self
+
+import numpy as np
+
+from . import mixed
+from .design import DEFAULT, Design
+from .encoding import Encoder
+from .estimator import Estimates, Progress, silent
+from .logs import Logs, Pairs
+from .mixed import Block, Posterior, Rows
+
+
+class Ability:
+    """An estimator by empirical Bayes: no random number, no learning rate, its own uncertainty.
+
+    Args:
+        encoder: makes vectors of texts; `Encoder(None)` leaves texts out.
+        parts: which features speak, of `design.PARTS`.
+        heavy: whether abilities have Student t tails, so that a broken workflow does not move the others.
+    """
+
+    name = "luthier"
+
+    def __init__(self, encoder: Encoder, parts: frozenset[str] = DEFAULT, *, heavy: bool = True) -> None:
+        self._encoder, self._parts, self._heavy = encoder, parts, heavy
+        self.design = Design(encoder, parts)
+        self.posterior: Posterior | None = None
+
+    def fit(self, logs: Logs, progress: Progress = silent) -> Self:
+        """Learn from scratch. Raises ValueError without a pair."""
+        if not len(logs):
+            raise ValueError("a predictor needs at least one run to learn from, but the logs hold none")
+        progress("reading the logs", 0.0)
+        self.design = Design(self._encoder, self._parts).fit(logs)
+        task, _ = self.design.tasks(logs)
+        rows = Rows(self.design.columns(logs), task, self.design.group, logs.successes, logs.runs)
+        progress("fitting abilities and difficulties", 0.5)
+        self.posterior = mixed.fit(rows, self.blocks())
+        progress("fitted", 1.0)
+        return self
+
+    def blocks(self) -> list[Block]:
+        """The blocks of coefficients, in the order of the columns."""
+        return [replace(block, heavy=block.heavy and self._heavy) for block in self.design.blocks()]
+
+    def logit(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the logit before a run, shapes (n,). Raises ValueError before `fit`."""
+        if self.posterior is None:
+            raise ValueError("this predictor has learnt nothing yet; call `fit` first")
+        task, group = self.design.tasks(pairs)
+        mean, variance = self.posterior.logit(self.design.columns(pairs), task, group)
+        new_suite, new_graph = self.design.unseen(pairs)
+        own = {block.name: v for block, v in zip(self.blocks(), self.posterior.block_variance, strict=True)}
+        return mean, variance + new_suite * own["suite"] + new_graph * own["workflow"]
+
+    def predict(self, pairs: Pairs) -> Estimates:
+        """What is believed of each pair; it abstains on suites that it was not trained on."""
+        mean, variance = self.logit(pairs)
+        new_suite, _ = self.design.unseen(pairs)
+        return Estimates(mixed.probability(mean, variance), np.sqrt(variance), new_suite)
+
+
+class Rasch(Ability):
+    """Suite, task and workflow by themselves, with normal priors: the baseline that features have to beat."""
+
+    name = "rasch"
+
+    def __init__(self) -> None:
+        super().__init__(Encoder(None), frozenset(), heavy=False)

@@ -1,0 +1,187 @@
+"""From pairs of workflow and task to the columns of the mixed model: who is who, and what features say of each.
+
+Everything is fitted on the training rows: which suites, graphs and models exist, the scale of each feature within its
+suite, and the directions in which texts vary most. What training has not seen has zeros, so that only the prior speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+
+from . import encoding
+from .encoding import Encoder
+from .logs import LoggedWorkflow, Pairs, Task
+from .mixed import Block
+
+SUITE_VARIANCE = 9.0  # of a suite's level, squared logits: success rates from 5 to 95 % are all usual
+AXES = 20  # directions of a text that are kept in each suite
+TASK_PARTS = ("surface", "text", "context")
+WORKFLOW_PARTS = ("structure", "lineage", "prompts")
+PARTS = (*TASK_PARTS, *WORKFLOW_PARTS, "models")
+DEFAULT = frozenset({"surface", "text", "context", "structure", "models"})
+HEAVY = frozenset({"structure", "lineage", "prompts"})  # features that may name a plainly broken workflow
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """Features of one suite as columns with variance 1 / d. A constant one is left out: its scale is infinite."""
+
+    mean: np.ndarray  # (d,)
+    axes: np.ndarray  # (d, k): a projection, or a diagonal
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Shape (n, d) to (n, k)."""
+        return np.asarray((features - self.mean) @ self.axes)
+
+    @classmethod
+    def standard(cls, features: np.ndarray) -> Scaling:
+        """Each feature by itself, from shape (n, d)."""
+        deviation = features.std(axis=0)
+        weight = np.where(deviation > 1e-9, 1 / np.maximum(deviation, 1e-9), 0.0)
+        return cls(features.mean(axis=0), np.diag(weight / np.sqrt(max(features.shape[1], 1))))
+
+    @classmethod
+    def principal(cls, vectors: np.ndarray) -> Scaling:
+        """The first directions of shape (n, d), at one scale, so that a row's square is 1 on average."""
+        mean = vectors.mean(axis=0)
+        _, values, axes = np.linalg.svd(vectors - mean, full_matrices=False)
+        kept = values[:AXES] > 1e-6
+        axes = axes[:AXES][kept].T
+        total = float(np.sqrt((values[:AXES] ** 2).sum() / len(vectors)))
+        return cls(mean, axes / max(total, 1e-9))
+
+
+@dataclass
+class Design:
+    """The columns. `fit` makes it, `columns` applies it."""
+
+    encoder: Encoder
+    parts: frozenset[str] = DEFAULT
+    suites: tuple[str, ...] = ()
+    graphs: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    task_keys: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()  # suites of tasks, each with its own spread of difficulty
+    group: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # (k,) of each known task
+    scalings: dict[tuple[str, str], Scaling] = field(default_factory=dict)  # by part and suite
+
+    def fit(self, pairs: Pairs) -> Design:
+        """Learn what exists and how it is scaled."""
+        workflows = [pairs.workflows[i] for i in np.unique(pairs.workflow)]
+        tasks = [pairs.tasks[i] for i in np.unique(pairs.task)]
+        self.suites = tuple(sorted(set(pairs.suite.tolist())))
+        self.graphs = tuple(sorted({w.graph_key for w in workflows}))
+        self.models = encoding.vocabulary([w.models for w in workflows])
+        self.operators = encoding.vocabulary([w.operators for w in workflows])
+        of = {key_of(task): task.suite for task in tasks}
+        self.task_keys, self.groups = tuple(sorted(of)), tuple(sorted(set(of.values())))
+        self.group = np.array([self.groups.index(of[key]) for key in self.task_keys], int)
+        self.scalings = {}
+        for part in sorted(self.parts - {"models"}):
+            items: Sequence[Any] = tasks if part in TASK_PARTS else workflows
+            for suite in sorted({item.suite for item in items}):
+                self._scale(part, suite, [item for item in items if item.suite == suite])
+        return self
+
+    def _scale(self, part: str, suite: str, items: Sequence[Any]) -> None:
+        features = self._features(part, items)
+        if len(items) < 3 or not features.size or not features.any():
+            return
+        found = Scaling.principal(features) if part in ("text", "context", "prompts") else Scaling.standard(features)
+        if found.axes.any():
+            self.scalings[part, suite] = found
+
+    def _features(self, part: str, items: Sequence[Any]) -> np.ndarray:
+        made: dict[str, Callable[[Sequence[Any]], np.ndarray]] = {
+            "surface": encoding.surface,
+            "text": self.encoder.tasks,
+            "context": lambda tasks: self.encoder.texts([task.context for task in tasks]),
+            "structure": self._structure,
+            "lineage": encoding.lineage,
+            "prompts": self.encoder.prompts,
+        }
+        return made[part](items)
+
+    def _structure(self, workflows: Sequence[LoggedWorkflow]) -> np.ndarray:
+        named = encoding.counts([w.operators for w in workflows], self.operators)
+        return np.hstack([encoding.structure(workflows), named, named > 0])
+
+    def blocks(self) -> list[Block]:
+        """The blocks in the order of the columns."""
+        found, at = list[Block](), 0
+        for name, width in self._widths():
+            fixed = SUITE_VARIANCE if name == "suite" else None
+            heavy = name == "workflow" or name.split(":")[0] in HEAVY
+            found.append(Block(name, np.arange(at, at + width), fixed, heavy))
+            at += width
+        return found
+
+    def _widths(self) -> list[tuple[str, int]]:
+        models = len(self.models) if "models" in self.parts and len(self.models) > 1 else 0
+        scaled = [(f"{part}:{suite}", scaling.axes.shape[1]) for (part, suite), scaling in self.scalings.items()]
+        return [("suite", len(self.suites)), ("workflow", len(self.graphs)), ("model", models), *scaled]
+
+    def columns(self, pairs: Pairs) -> sp.csr_matrix:
+        """Shape (n, d), d the sum of the blocks' widths."""
+        widths = dict(self._widths())
+        blocks = [
+            _one_hot([_place(self.suites, suite) for suite in pairs.suite], widths["suite"]),
+            self._of_workflows([[w.graph_key] for w in pairs.workflows], self.graphs)[pairs.workflow],
+        ]
+        if widths["model"]:
+            blocks.append(self._of_workflows([w.models for w in pairs.workflows], self.models)[pairs.workflow])
+        blocks += [self._scaled(part, suite, pairs) for part, suite in self.scalings]
+        return sp.hstack(blocks, format="csr")
+
+    def _of_workflows(self, bags: Sequence[Sequence[str]], known: tuple[str, ...]) -> sp.csr_matrix:
+        """The share of each known name among a workflow's named nodes."""
+        counted = [[name for name in bag if name] for bag in bags]
+        rows = np.array([[bag.count(name) / max(len(bag), 1) for name in known] for bag in counted], float)
+        return sp.csr_matrix(rows.reshape(len(bags), len(known)))
+
+    def _scaled(self, part: str, suite: str, pairs: Pairs) -> sp.csr_matrix:
+        of_task = part in TASK_PARTS
+        items: Sequence[Any] = pairs.tasks if of_task else pairs.workflows
+        places = pairs.task if of_task else pairs.workflow
+        scaling = self.scalings[part, suite]
+        inside = np.array([item.suite == suite for item in items], bool)
+        asked = np.isin(np.arange(len(items)), places) & inside
+        rows = np.zeros((len(items), scaling.axes.shape[1]))
+        if asked.any():
+            rows[asked] = scaling(
+                self._features(part, [item for item, wanted in zip(items, asked, strict=True) if wanted])
+            )
+        return sp.csr_matrix(rows)[places]
+
+    def tasks(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+        """Of each pair the place of its task and of the task's group, -1 where unseen; shapes (n,), int."""
+        known = {key: i for i, key in enumerate(self.task_keys)}
+        task = np.array([known.get(key_of(task), -1) for task in pairs.tasks], int)
+        group = np.array([_place(self.groups, task.suite) for task in pairs.tasks], int)
+        return task[pairs.task], group[pairs.task]
+
+    def unseen(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+        """Whether each pair's suite and graph are new; shapes (n,), bool."""
+        graphs = np.array([_place(self.graphs, w.graph_key) < 0 for w in pairs.workflows], bool)
+        return ~np.isin(pairs.suite, self.suites), graphs[pairs.workflow]
+
+
+def key_of(task: Task) -> str:
+    """What a task is known by: its suite and its id there."""
+    return f"{task.suite}\n{task.id}"
+
+
+def _place(known: tuple[str, ...], name: str) -> int:
+    return known.index(name) if name in known else -1
+
+
+def _one_hot(places: Sequence[int], width: int) -> sp.csr_matrix:
+    at = np.array(places, int)
+    rows = np.flatnonzero(at >= 0)
+    return sp.csr_matrix((np.ones(len(rows)), (rows, at[rows])), shape=(len(at), width))
