@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..predictor.records import WorkflowRecord, record_of
-from ..predictor.workflow import Node, workflow_named
+from ..predictor.workflow import WORKFLOWS, Node, Workflow
 from ..trials.records import Trial
 from .accounts import improved, so_far
 from .events import TrialFinished
@@ -35,27 +35,44 @@ def mend_log(parts: Parts) -> None:
     """Log the trials that a kill finished but did not log."""
     logged = {record.task_id for record in parts.log}
     for trial in parts.trials:
-        if "ran" in trial.extra and _task_id(parts, trial) not in logged:
+        missing = "ran" in trial.extra and _task_id(parts, trial) not in logged
+        # An earlier run may have had a workflow of its own that this one does not know.
+        if missing and _workflow(parts, trial) is not None:
             parts.log.append(_line(parts, trial))
 
 
 def _line(parts: Parts, trial: Trial) -> WorkflowRecord:
-    study = parts.study
-    name = str(trial.extra["workflow"])
-    workflow = parts.workflow if name == parts.workflow.name else workflow_named(name)
+    study, workflow, ran = parts.study, _workflow(parts, trial), list(trial.extra["ran"])
+    assert workflow is not None  # it has just run, or was asked for
     return record_of(
         workflow,
-        trial.extra["ran"],
+        ran,
         task=f"tune {study.metric} ({study.direction}) of {study.name}",
         task_id=_task_id(parts, trial),
         label=improved(trial, study.direction.sign),
         value=trial.value,
+        direction=study.direction.value,
         state=trial.state.value,
+        cause=None if trial.failure is None else trial.failure.cause.value,
         source=trial.source,
         attempt=trial.attempt,
+        revisions=max(0, sum(map(ran.count, ("plan", "explore"))) - 1),
+        fell_back=workflow.uses_model and "take" in ran,
         seconds=trial.seconds,
+        money=None,  # nobody measures it yet
+        energy=None,
         **{fact: trial.extra.get(fact) for fact in FACTS},
     )
+
+
+def _workflow(parts: Parts, trial: Trial) -> Workflow | None:
+    """The workflow that a trial had, bound to the model that it had; None where it is not known any more."""
+    name, model = str(trial.extra.get("workflow")), str(trial.extra.get("model", "none"))
+    workflow = parts.workflow if name == parts.workflow.name else WORKFLOWS.get(name)
+    if workflow is None or not set(trial.extra["ran"]) <= {node.id for node in workflow.nodes}:
+        return None
+    hashes = {node.prompt: node.prompt_hash for node in parts.workflow.nodes}
+    return workflow.bound("" if model == "none" else model, hashes)
 
 
 def _task_id(parts: Parts, trial: Trial) -> str:

@@ -1,7 +1,8 @@
 """Workflows that really ran, as lines of `workflows.jsonl`: FLORA-Bench's keys (arXiv 2503.11301) and our own.
 
 FLORA's files can be read here and ours there: `nodes` maps "0", "1", ... to texts, `edge_index` lists pairs, `label`
-is 1 for success. What success means is derived, so the raw facts stand beside it.
+is 1 for success. What success means is derived, so the raw facts stand beside it. So does the workflow as it was
+planned: what ran shows how the trial went (a repair means a crash), and is not known before.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from .shape import always_run
 from .workflow import Edge, Node, Workflow
 
 WORDS = {  # what FLORA's `nodes` say of each operator
     "summarize": "turn all trials into a short context",
+    "recall": "ask the memory what past studies taught",
     "advise": "propose candidate configurations",
     "plan": "choose or propose the next configuration",
     "criticise": "accept the plan or send it back",
@@ -45,6 +48,8 @@ class WorkflowRecord(BaseModel):
     models: list[str] = []  # one a node; "" where no model was asked
     prompt_hashes: list[str] = []
     ran: list[str] = []  # ids of the nodes in the order they ran, repeats included
+    skipped: list[str] = []  # ids of the nodes that were planned and did not run
+    planned: dict[str, Any] = {}  # the whole workflow, in the same keys and with `conditional`
     value: float | None = None
     best_before: float | None = None
 
@@ -81,20 +86,36 @@ def record_of(workflow: Workflow, ran: Sequence[str], *, task: str, task_id: str
         ours: JSON-able facts, such as `label`, `value`, `best_before`, tokens and seconds.
     """
     ran_part = executed(workflow, ran)
-    place = {node.id: i for i, node in enumerate(ran_part.nodes)}
     return WorkflowRecord(
-        workflow_id=f"{workflow.name}/{workflow_hash(ran_part)}",
         task_id=task_id,
         task=task,
-        nodes={str(i): _text(node) for i, node in enumerate(ran_part.nodes)},
-        edge_index=[(place[edge.source], place[edge.target]) for edge in ran_part.edges],
-        edge_type=[_type(edge) for edge in ran_part.edges],
-        operators=[node.operator for node in ran_part.nodes],
-        models=[node.model for node in ran_part.nodes],
+        **_graph(workflow.name, ran_part),
         prompt_hashes=[node.prompt_hash for node in ran_part.nodes],
         ran=list(ran),
+        skipped=[node.id for node in workflow.nodes if node.id not in ran],
+        planned={**_graph(workflow.name, workflow), "conditional": _conditional(workflow)},
         **ours,
     )
+
+
+def _graph(name: str, workflow: Workflow) -> dict[str, Any]:
+    place = {node.id: i for i, node in enumerate(workflow.nodes)}
+    return {
+        "workflow_id": f"{name}/{workflow_hash(workflow)}",
+        "nodes": {str(i): _text(node) for i, node in enumerate(workflow.nodes)},
+        "edge_index": [[place[edge.source], place[edge.target]] for edge in workflow.edges],
+        "edge_type": [_type(edge) for edge in workflow.edges],
+        "operators": [node.operator for node in workflow.nodes],
+        "models": [node.model for node in workflow.nodes],
+    }
+
+
+def _conditional(workflow: Workflow) -> list[bool]:
+    """Of each node, whether a decision may pass it by."""
+    firm = [(e.source, e.target) for e in workflow.edges if e.kind == "control" and e.when is None]
+    chosen = [(e.source, e.target) for e in workflow.edges if e.kind == "control" and e.when is not None]
+    sure = always_run(workflow.nodes[0].id, firm, chosen)
+    return [node.id not in sure for node in workflow.nodes]
 
 
 class WorkflowLog:

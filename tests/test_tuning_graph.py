@@ -91,6 +91,12 @@ def test_every_workflow_tunes_with_and_without_a_model(study: Study, workflow: s
     assert {line["label"] for line in lines[1:]} <= {0, 1}
     assert all(line["ran"][-2:] == ["run", "record"] for line in lines)
     assert {t.extra["workflow"] for t in study.finished} == {workflow}
+    facts = {"best_before", "noise", "scale", "index", "budget_left", "choice_probability", "source", "direction",
+             "state", "cause", "tokens", "seconds", "money", "energy", "revisions", "fell_back"}  # fmt: skip
+    assert all(facts <= set(line) for line in lines)
+    assert [(line["index"], line["budget_left"]["trials"]) for line in lines] == [(0, 4), (1, 3), (2, 2), (3, 1)]
+    asked = {name for line in lines for name in line["planned"]["models"]} - {""}
+    assert asked == ({"random"} if model and workflow != "advisors" else set())
 
 
 def test_a_model_s_choice_is_what_runs(study: Study) -> None:
@@ -119,6 +125,9 @@ def test_a_dead_model_costs_no_trial_and_is_told_once(study: Study, workflow: st
     assert len(heard.of(Warned)) == 1
     assert all(t.source != "planner" for t in study.finished)
     assert any("failed" in said["text"] for said in study.trials[1].extra["agents"])
+    lines = [json.loads(line) for line in (study.folder / "workflows.jsonl").read_text().splitlines()]
+    assert all(line["fell_back"] and not {"criticise", "decide"} & set(line["ran"]) for line in lines[1:])
+    assert all(set(line["skipped"]).isdisjoint(line["ran"]) for line in lines)
 
 
 def test_a_refused_plan_goes_back_without_a_further_decision(study: Study) -> None:
@@ -138,6 +147,9 @@ def test_a_refused_plan_goes_back_without_a_further_decision(study: Study) -> No
     assert [text.startswith("then") for text in first] == [False, True]  # the second by the same probabilities
     assert study.trials[1].extra["decisions"] == 2
     assert study.trials[1].config["units"] != 32
+    line = json.loads((study.folder / "workflows.jsonl").read_text().splitlines()[1])
+    assert line["revisions"] == line["ran"].count("plan") - 1 >= 1
+    assert [line["task_id"], line["fell_back"]] == ["s/1", "take" in line["ran"]]
 
 
 def test_after_two_refusals_the_advisors_decide(study: Study) -> None:

@@ -18,6 +18,7 @@ from luthier.graphs.events import Said, Stopped, StopReason, TrialStarted
 from luthier.graphs.loop import tune_study
 from luthier.models.fake import RandomChat
 from luthier.predictor.records import WorkflowLog
+from luthier.predictor.workflow import workflow_named
 from luthier.trials.command import CommandRunner
 from luthier.trials.errors import StudyError
 from luthier.trials.records import Candidate, Cause, Config, Direction, State, Trial
@@ -141,6 +142,29 @@ def test_a_record_that_a_kill_left_out_is_made_up_for(make: Callable[..., Study]
     path.write_text(lines[0] + lines[2][:40])
     tune_study(study, FunctionRunner(value), budget=Budget(trials=3), **options)
     assert sorted(str(record.task_id) for record in WorkflowLog(path)) == ["s/0", "s/1", "s/2"]
+
+
+def test_a_workflow_that_is_not_known_any_more_leaves_its_trials_unlogged(make: Callable[..., Study]) -> None:
+    study = make()
+    options: dict[str, Any] = {"advisors": [Steps()], "noise": 0}
+    own = workflow_named("advisors").model_copy(update={"name": "mine"})
+    tune_study(study, FunctionRunner(value), budget=Budget(trials=2), workflow=own, **options)
+    path = study.folder / "workflows.jsonl"
+    path.write_text("")
+    tune_study(study, FunctionRunner(value), budget=Budget(trials=3), **options)
+    assert [str(record.task_id) for record in WorkflowLog(path)] == ["s/2"]
+
+
+def test_a_trial_is_logged_late_with_the_model_that_it_had(make: Callable[..., Study]) -> None:
+    study = make()
+    options: dict[str, Any] = {"advisors": [Steps()], "noise": 0, "workflow": "planner"}
+    asked = {"model": RandomChat(seed=1), "model_name": "random"}
+    tune_study(study, FunctionRunner(value), budget=Budget(trials=2), **options, **asked)
+    path = study.folder / "workflows.jsonl"
+    before = list(WorkflowLog(path))
+    path.write_text("")
+    tune_study(study, FunctionRunner(value), budget=Budget(trials=2), **options)
+    assert list(WorkflowLog(path)) == before
 
 
 def test_another_workflow_does_not_go_on_in_the_old_one_s_checkpoint(make: Callable[..., Study]) -> None:

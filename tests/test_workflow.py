@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from luthier.predictor.records import WorkflowLog, WorkflowRecord, executed, record_of, workflow_hash
+from luthier.predictor.shape import always_run
 from luthier.predictor.workflow import WORKFLOWS, Edge, Node, Workflow, workflow_named
 
 A = Node(id="a", agent="summarizer", operator="summarize")
@@ -104,6 +105,40 @@ def test_a_record_holds_what_ran_and_nothing_else(name: str, choices: list[int])
     assert len(record.nodes) == len(record.operators) == len(record.models) == len(set(ran))
     keys = json.loads(record.model_dump_json()).keys()
     assert {"workflow_id", "task_id", "task", "nodes", "edge_index", "label", "seconds"} <= keys
+    assert set(record.skipped) == {node.id for node in workflow.nodes} - set(ran)
+    assert len(record.planned["nodes"]) == len(workflow.nodes)
+    sure = {n.id for n, passed in zip(workflow.nodes, record.planned["conditional"], strict=True) if not passed}
+    assert sure <= set(ran) or ran[-1] != "record"
+
+
+def test_only_what_no_decision_passes_by_is_sure_to_run() -> None:
+    records = {name: record_of(workflow_named(name), ["summarize"], task="t", task_id="s") for name in WORKFLOWS}
+    passed = {
+        name: [n.id for n, may in zip(workflow_named(name).nodes, r.planned["conditional"], strict=True) if may]
+        for name, r in records.items()
+    }
+    assert passed == {
+        "advisors": ["repair"],
+        "planner": ["take", "repair"],
+        "planner-critic": ["criticise", "take", "repair"],
+        "debate": ["exploit", "decide", "take", "repair"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("firm", "chosen", "sure"),
+    [
+        ([], [], "a"),
+        ([("a", "b"), ("a", "c")], [], "abc"),  # both ways are taken
+        ([], [("a", "b"), ("a", "c")], "a"),
+        ([("b", "d"), ("c", "d")], [("a", "b"), ("a", "c")], "ad"),
+        ([("a", "b")], [("b", "a"), ("b", "c")], "abc"),  # a loop ends some day
+    ],
+)
+def test_a_step_is_sure_where_all_ways_meet(
+    firm: list[tuple[str, str]], chosen: list[tuple[str, str]], sure: str
+) -> None:
+    assert always_run("a", firm, chosen) == set(sure)
 
 
 def test_equal_runs_have_one_id_and_other_models_or_ways_another() -> None:
