@@ -79,7 +79,8 @@ class Encoder:
 
     def prompts(self, workflows: Sequence[LoggedWorkflow]) -> np.ndarray:
         """The mean vector over each workflow's nodes, shape (n, size)."""
-        return np.array([self.texts(workflow.nodes).mean(axis=0) for workflow in workflows]).reshape(-1, self.size)
+        means = [self.texts(workflow.nodes).mean(axis=0) for workflow in workflows]
+        return np.array(means).reshape(len(workflows), self.size)
 
 
 def hash_of(text: str) -> str:
