@@ -145,7 +145,7 @@ def test_the_development_curves_stay_right() -> None:
 
 def test_the_held_out_curves_stay_as_right_as_when_they_were_fresh() -> None:
     """Nothing may be tuned on them; a change of the rules that loses one needs fresh curves to be judged by."""
-    assert share_right("held out") >= 0 / 106
+    assert share_right("held out") >= 91 / 106
 
 
 @pytest.mark.parametrize("part", benchmark.SETS)
