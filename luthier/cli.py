@@ -11,6 +11,7 @@ import typer
 from . import __version__
 from .cli_memory import memory_app
 from .cli_models import models_app
+from .cli_predictor import predictor_app
 
 app = typer.Typer(
     name="luthier",
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(memory_app)
 app.add_typer(models_app)
+app.add_typer(predictor_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Dir = Annotated[Path | None, typer.Option("--dir", help="The study folder, if not .luthier/NAME.")]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from .progress import progress
 
 if TYPE_CHECKING:
     from .memory.imports import ImportedStudy
@@ -41,7 +43,7 @@ def export_folder(
     from .memory.markdown import export_notes
     from .memory_open import opened
 
-    with opened(memory) as store, _progress("writing notes") as on_progress:
+    with opened(memory) as store, progress("writing notes") as on_progress:
         files = export_notes(store, folder, on_progress=on_progress)
     _tell({"files": files, "folder": str(folder)}, json, f"{files:,} notes are in {folder}")
 
@@ -54,7 +56,7 @@ def import_folder(
     """Add the notes of a folder of Markdown. All of them or none; those that are here already stay as they are."""
     from .memory.markdown import import_notes
 
-    with _made(memory) as store, _progress("reading notes") as on_progress:
+    with _made(memory) as store, progress("reading notes") as on_progress:
         done = import_notes(store, folder, on_progress)
     told = {"files": done.files, "added": list(done.added), "differing": list(done.differing)}
     text = f"{len(done.added):,} of {done.files:,} notes are new"
@@ -74,7 +76,7 @@ def import_storage(
     """Keep the trials of Optuna studies as tasks of the memory. Again later: only new trials are added."""
     from .memory.imports import import_optuna
 
-    with _made(memory) as store, _progress("reading studies") as on_progress:
+    with _made(memory) as store, progress("reading studies") as on_progress:
         done = import_optuna(store, url, study, script, on_progress)
     _tell([_as_data(one) for one in done], json, "\n".join(map(_sentence, done)))
 
@@ -95,7 +97,7 @@ def import_table(
     if direction not in list(Direction):
         raise typer.BadParameter(f"it is maximize or minimize, but got {direction!r}", param_hint="--direction")
     named = None if columns is None else [name.strip() for name in columns.split(",")]
-    with _made(memory) as store, _progress("keeping runs") as on_progress:
+    with _made(memory) as store, progress("keeping runs") as on_progress:
         done = import_csv(store, file, metric, Direction(direction), script, named, on_progress)
     _tell(_as_data(done), json, f"{_sentence(done)}\n{_space(done)}")
 
@@ -111,18 +113,6 @@ def _made(given: Path | None) -> Iterator[SQLiteStore]:
         yield store
     finally:
         store.close()
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, where somebody sees it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def _as_data(done: ImportedStudy) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from pydantic import BaseModel, ValidationError
 
 from .errors import LogFault
 from .gathering import Gathering
+from .graph_import import PROBLEM
 from .lines import Faults, OnProgress, at, in_words, read_lines, read_rows
 from .logs import LoggedWorkflow, Logs, Task
 
 FILES = ("workflows.jsonl.gz", "tasks.jsonl.gz", "cells.csv.gz")
 MODEL = "gpt-4o-mini"  # inferred: the archive does not record which model ran
-PROBLEM = "problem"  # the operator of the node that stands for the input; it asks no model
 DOMAINS = {  # FLORA-Bench's grouping of the suites
     "HumanEval": "Coding", "MBPP": "Coding", "GSM8K": "Math", "GSM8K-abl": "Math", "MATH": "Math",
     "HotpotQA": "Reason",
@@ -82,6 +82,7 @@ def read_aflow(
     path = folder / FILES[2]
     for line, cell in _cells(path, faults, on_progress):
         if not (everything or cell.split_pair):
+            faults.left["cells without splits, on AFlow's test tasks"] += 1
             continue
         workflow, task = workflows.get(cell.workflow_id), tasks.get(cell.task_id)
         if workflow is None or task is None:
@@ -116,6 +117,7 @@ def _workflow(row: _Workflow, ids: dict[tuple[str, int | None], str]) -> LoggedW
         nodes=tuple(row.nodes.values()),
         edges=tuple(row.edge_index),
         operators=tuple(row.ops),
+        # The node of the problem stands for the input and asks nobody; all others do.
         models=tuple("" if operator == PROBLEM else MODEL for operator in row.ops),
         edge_types=tuple(row.edge_type),
         conditional=tuple(row.conditional),

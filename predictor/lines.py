@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,15 +27,16 @@ OnProgress = Callable[[int, int], None]  # bytes read, bytes in all
 
 @dataclass
 class Faults:
-    """What was passed over while reading: the first in words, all counted.
+    """What was passed over while reading: faults, the first in words and all counted, and what was left out rightly.
 
     Args:
-        strict: raise at the first one instead, and keep nothing.
+        strict: raise at the first fault instead, and keep nothing.
     """
 
     strict: bool = False
     shown: list[str] = field(default_factory=list)
     count: int = 0
+    left: Counter[str] = field(default_factory=Counter)  # by reason; no faults
 
     def add(self, place: str, what: object) -> None:
         """Note one fault. Raises LogFault when strict."""

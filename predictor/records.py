@@ -51,7 +51,11 @@ class WorkflowRecord(BaseModel):
     skipped: list[str] = []  # ids of the nodes that were planned and did not run
     planned: dict[str, Any] = {}  # the whole workflow, in the same keys and with `conditional`
     value: float | None = None
-    best_before: float | None = None
+    best_before: float | None = None  # as the next four, known before the trial ran
+    noise: float | None = None  # standard deviation of equal runs, in units of the metric
+    scale: float | None = None  # interquartile range of the values so far, in units of the metric
+    index: int | None = None  # of the trial in its study, from 0
+    budget_left: dict[str, float] | None = None  # by the name of the budget
 
 
 def executed(workflow: Workflow, ran: Sequence[str]) -> Workflow:
@@ -73,8 +77,13 @@ def executed(workflow: Workflow, ran: Sequence[str]) -> Workflow:
 
 
 def workflow_hash(workflow: Workflow) -> str:
-    """Eight hexadecimal digits: equal for equal nodes (prompts and models included) and edges, whatever its name."""
-    shape = {"nodes": [n.model_dump() for n in workflow.nodes], "edges": [e.model_dump() for e in workflow.edges]}
+    """Eight hexadecimal digits: equal for equal nodes (prompts, models and words included) and edges, whatever its
+    name."""
+    shape = {
+        "nodes": [n.model_dump() for n in workflow.nodes],
+        "edges": [e.model_dump() for e in workflow.edges],
+        "words": list(map(_text, workflow.nodes)),  # they may change between versions
+    }
     return hashlib.sha256(json.dumps(shape, sort_keys=True).encode()).hexdigest()[:8]
 
 
