@@ -13,11 +13,11 @@ from typing import Self
 import numpy as np
 
 from . import mixed
-from .design import DEFAULT, Design
+from .design import AXES, DEFAULT, Design
 from .encoding import Encoder
 from .estimator import Estimates, Progress, silent
 from .logs import Logs, Pairs
-from .mixed import Block, Posterior, Rows
+from .mixed import DEFAULT_PRIORS, Block, Posterior, Priors, Rows
 
 
 class Ability:
@@ -27,13 +27,23 @@ class Ability:
         encoder: makes vectors of texts; `Encoder(None)` leaves texts out.
         parts: which features speak, of `design.PARTS`.
         heavy: whether abilities have Student t tails, so that a broken workflow does not move the others.
+        axes: directions of a text that are kept in each suite.
+        priors: how strongly effects are shrunk.
     """
 
     name = "luthier"
 
-    def __init__(self, encoder: Encoder, parts: frozenset[str] = DEFAULT, *, heavy: bool = True) -> None:
-        self._encoder, self._parts, self._heavy = encoder, parts, heavy
-        self.design = Design(encoder, parts)
+    def __init__(
+        self,
+        encoder: Encoder,
+        parts: frozenset[str] = DEFAULT,
+        *,
+        heavy: bool = True,
+        axes: int = AXES,
+        priors: Priors = DEFAULT_PRIORS,
+    ) -> None:
+        self._encoder, self._parts, self.heavy, self.priors = encoder, parts, heavy, priors
+        self.design = Design(encoder, parts, axes=axes)
         self.posterior: Posterior | None = None
 
     def fit(self, logs: Logs, progress: Progress = silent) -> Self:
@@ -41,17 +51,17 @@ class Ability:
         if not len(logs):
             raise ValueError("a predictor needs at least one run to learn from, but the logs hold none")
         progress("reading the logs", 0.0)
-        self.design = Design(self._encoder, self._parts).fit(logs)
+        self.design = Design(self._encoder, self._parts, axes=self.design.axes).fit(logs)
         task, _ = self.design.tasks(logs)
         rows = Rows(self.design.columns(logs), task, self.design.group, logs.successes, logs.runs)
         progress("fitting abilities and difficulties", 0.5)
-        self.posterior = mixed.fit(rows, self.blocks())
+        self.posterior = mixed.fit(rows, self.blocks(), self.priors)
         progress("fitted", 1.0)
         return self
 
     def blocks(self) -> list[Block]:
         """The blocks of coefficients, in the order of the columns."""
-        return [replace(block, heavy=block.heavy and self._heavy) for block in self.design.blocks()]
+        return [replace(block, heavy=block.heavy and self.heavy) for block in self.design.blocks()]
 
     def logit(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of the logit before a run, shapes (n,). Raises ValueError before `fit`."""

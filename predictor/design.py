@@ -46,14 +46,13 @@ class Scaling:
         return cls(features.mean(axis=0), np.diag(weight / np.sqrt(max(features.shape[1], 1))))
 
     @classmethod
-    def principal(cls, vectors: np.ndarray) -> Scaling:
+    def principal(cls, vectors: np.ndarray, axes: int = AXES) -> Scaling:
         """The first directions of shape (n, d), at one scale, so that a row's square is 1 on average."""
         mean = vectors.mean(axis=0)
-        _, values, axes = np.linalg.svd(vectors - mean, full_matrices=False)
-        kept = values[:AXES] > 1e-6
-        axes = axes[:AXES][kept].T
-        total = float(np.sqrt((values[:AXES] ** 2).sum() / len(vectors)))
-        return cls(mean, axes / max(total, 1e-9))
+        _, values, directions = np.linalg.svd(vectors - mean, full_matrices=False)
+        kept = values[:axes] > 1e-6
+        total = float(np.sqrt((values[:axes] ** 2).sum() / len(vectors)))
+        return cls(mean, directions[:axes][kept].T / max(total, 1e-9))
 
 
 @dataclass
@@ -70,6 +69,7 @@ class Design:
     groups: tuple[str, ...] = ()  # suites of tasks, each with its own spread of difficulty
     group: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # (k,) of each known task
     scalings: dict[tuple[str, str], Scaling] = field(default_factory=dict)  # by part and suite
+    axes: int = AXES
 
     def fit(self, pairs: Pairs) -> Design:
         """Learn what exists and how it is scaled."""
@@ -93,7 +93,8 @@ class Design:
         features = self._features(part, items)
         if len(items) < 3 or not features.size or not features.any():
             return
-        found = Scaling.principal(features) if part in ("text", "context", "prompts") else Scaling.standard(features)
+        by_text = part in ("text", "context", "prompts")
+        found = Scaling.principal(features, self.axes) if by_text else Scaling.standard(features)
         if found.axes.any():
             self.scalings[part, suite] = found
 

@@ -20,11 +20,28 @@ import scipy.sparse as sp
 from scipy.special import expit
 
 ROUNDS = 30  # of variances; they are still within 1 % by then
-HEAVY = 3.0  # degrees of freedom of the t prior
-RATE = 1.0  # of the exponential prior on variances, in squared logits
 LOW, HIGH = 1e-5, 50.0  # variances are kept within
 TINY = 1e-9
 CHUNK = 4096  # rows whose logits are taken at a time: some 10 MB
+
+
+@dataclass(frozen=True)
+class Priors:
+    """What is believed before any run. The defaults did well on AFlow's logs; `examples/predictor_tuning` tunes them.
+
+    Raises:
+        ValueError: a value that is not positive.
+    """
+
+    degrees: float = 3.0  # of freedom of the t prior of heavy blocks
+    rate: float = 1.0  # of the exponential prior on variances, in 1 / squared logits
+
+    def __post_init__(self) -> None:
+        if not (self.degrees > 0 and self.rate > 0):
+            raise ValueError(f"`degrees` and `rate` must be above 0, but are {self.degrees} and {self.rate}")
+
+
+DEFAULT_PRIORS = Priors()
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,7 @@ class Posterior:
         return mean, np.einsum("ij,ij->i", rest @ self.covariance, rest) + own
 
 
-def fit(rows: Rows, blocks: list[Block]) -> Posterior:
+def fit(rows: Rows, blocks: list[Block], priors: Priors = DEFAULT_PRIORS) -> Posterior:
     """The effects, their covariance and the variances that make the successes most likely.
 
     Raises:
@@ -92,7 +109,7 @@ def fit(rows: Rows, blocks: list[Block]) -> Posterior:
     """
     if not rows.X.shape[0]:
         raise ValueError("a fit needs at least one row, but got none")
-    state = _State(rows, blocks)
+    state = _State(rows, blocks, priors)
     for turn in range(ROUNDS):
         state.newton(8 if turn == 0 else 2)
         state.update_variances(by_evidence=turn >= 3)
@@ -109,8 +126,8 @@ def probability(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
 class _State:
     """One fit in progress."""
 
-    def __init__(self, rows: Rows, blocks: list[Block]) -> None:
-        self.rows, self.blocks = rows, blocks
+    def __init__(self, rows: Rows, blocks: list[Block], priors: Priors) -> None:
+        self.rows, self.blocks, self.priors = rows, blocks, priors
         n, d = rows.X.shape
         k = len(rows.group)
         self.b, self.u = np.zeros(d), np.zeros(k)
@@ -143,11 +160,11 @@ class _State:
         self.diagonal = np.diag(self.covariance).copy()
 
     def _precision(self) -> np.ndarray:
-        precision = np.zeros(len(self.b))
+        precision, degrees = np.zeros(len(self.b)), self.priors.degrees
         for block, v in zip(self.blocks, self.variance, strict=True):
             at = block.columns
             square = self.b[at] ** 2 + self.diagonal[at]
-            precision[at] = (HEAVY + 1) / (HEAVY * v + square) if block.heavy and square.any() else 1 / v
+            precision[at] = (degrees + 1) / (degrees * v + square) if block.heavy and square.any() else 1 / v
         return precision
 
     def update_variances(self, *, by_evidence: bool) -> None:
@@ -163,7 +180,7 @@ class _State:
             self.rho = self._correlation()
 
     def _update_blocks(self) -> None:
-        precision = self._precision()
+        precision, rate = self._precision(), self.priors.rate
         for i, block in enumerate(self.blocks):
             at, v = block.columns, self.variance[i]
             square = self.b[at] ** 2 + self.diagonal[at]
@@ -172,7 +189,7 @@ class _State:
             if block.heavy:
                 found = (square * precision[at] * v).mean()
             else:  # the most likely variance under its exponential prior
-                found = (np.sqrt(len(at) ** 2 + 8 * RATE * square.sum()) - len(at)) / (4 * RATE)
+                found = (np.sqrt(len(at) ** 2 + 8 * rate * square.sum()) - len(at)) / (4 * rate)
             self.variance[i] = np.clip(found, LOW, HIGH)
 
     def _correlation(self) -> float:
