@@ -33,7 +33,7 @@ $(VENV)/setup.stamp: $(VENV)/torch.stamp pyproject.toml
 
 $(VENV)/dev.stamp: $(VENV)/setup.stamp
 	@echo "Installing the tools for tests ..."
-	@$(PIP) install -q -c constraints.txt -e '.[embedded,openai,benchmarks,dev]'
+	@$(PIP) install -q -c constraints.txt -e '.[embedded,openai,index,benchmarks,dev]'
 	@touch $@
 
 setup: $(VENV)/setup.stamp

@@ -68,7 +68,7 @@ def filter_of(store: Store, kind: str | None, task: str | None) -> Filter:
     return Filter(kinds=() if kind is None else (_kind(kind),), tasks=() if task is None else (task,))
 
 
-def embedder_for(store: Store) -> Embedder | None:
+def embedder_for(store: SQLiteStore) -> Embedder | None:
     """What searches by meaning, with every note embedded; None, and a line on standard error, where it is not here."""
     from .models.embedder import open_embedder
     from .models.errors import ModelError, ModelSpecError
@@ -98,7 +98,8 @@ def _kind(text: str) -> Kind:
         raise InputError(f"a kind is {', '.join(names[:-1])} or {names[-1]}, but got {text!r}{hint}") from None
 
 
-def _embed(store: Store, embedder: Embedder) -> None:
+def _embed(store: SQLiteStore, embedder: Embedder) -> None:
     console = Console(stderr=True)
     with console.status("embedding new notes ...") as status:
         embed_missing(store, embedder, lambda done: status.update(f"embedding new notes: {done:,} done"))
+        store.index(embedder.name, lambda done: status.update(f"indexing new notes: {done:,} done"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -12,13 +12,14 @@ from . import fulltext, sqlite_vectors
 from .database import Database
 from .errors import Conflict, MemoryFileError, NoteMissing
 from .filters import conditions
+from .nearest import Nearest
 from .note import CODE, Author, Evidence, Link, LinkType, Note, PastTrial, Proposal, clean, in_utc
+from .sidecar import FROM
 from .sqlite_changes import Writing
 from .sqlite_check import faults
 from .sqlite_notes import missing
 from .sqlite_rows import CHANGE, LATEST, LINK, NOTE, ONE_OF, ids, to_change, to_link, to_note, to_trial
 from .store import Change, Filter
-from .vectors import Matrix
 
 _ANY = Filter()
 _PAGE = 500  # notes read at once: a listing keeps no transaction open while its reader thinks
@@ -27,14 +28,19 @@ _PAGE = 500  # notes read at once: a listing keeps no transaction open while its
 class SQLiteStore:
     """A `Store` in one file, made with its folder if it is not there.
 
+    Args:
+        sidecar_from: vectors of a model from which an index beside the file names what may be near, where `usearch` is
+            installed; None always searches exactly.
+
     Raises:
         MemoryFileError: in every method, when the file is no memory, is damaged or cannot be written.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, sidecar_from: int | None = FROM) -> None:
         self.path = Path(path)
         self._database = Database(self.path)
-        self._matrices: dict[str, Matrix] = {}  # of each model
+        self._searches: dict[str, Nearest] = {}  # by each model
+        self._sidecar_from = sidecar_from
         self._embedded: dict[str, int] = {}  # of each model: no note that was last changed up to here lacks a vector
 
     def add(self, notes: Sequence[Note], links: Sequence[Link] = (), trials: Sequence[PastTrial] = ()) -> list[str]:
@@ -192,9 +198,24 @@ class SQLiteStore:
             if dimensions is None:
                 return []
             query = sqlite_vectors.unit(vector, dimensions)
-            matrix = self._matrices.setdefault(model, Matrix(model))
-            matrix.refresh(connection)
-            return matrix.search(connection, query, k, where)
+            return self._nearest_of(model, dimensions).search(connection, query, k, where)
+
+    def index(self, model: str, on_progress: Callable[[int], None] | None = None) -> int:
+        """Bring the sidecar of a model up to date, where it is used; how many vectors were added.
+
+        Args:
+            on_progress: is told after each batch how many are done.
+        """
+        model, done = clean(model), 0
+        while True:
+            with self._database.reading() as connection:
+                dimensions = sqlite_vectors.dimensions(connection, model)
+                added = self._nearest_of(model, dimensions).follow(connection) if dimensions else 0
+            if not added:
+                return done
+            done += added
+            if on_progress is not None:
+                on_progress(done)
 
     def matching(self, query: str, k: int, where: Filter = _ANY) -> list[tuple[str, float]]:
         """See `Store.matching`."""
@@ -212,6 +233,11 @@ class SQLiteStore:
     def close(self) -> None:
         """See `Store.close`."""
         self._database.close()
+
+    def _nearest_of(self, model: str, dimensions: int) -> Nearest:
+        if model not in self._searches:
+            self._searches[model] = Nearest(self.path, model, dimensions, self._sidecar_from)
+        return self._searches[model]
 
 
 def _evolve(writing: Writing, proposal: Proposal) -> Note:

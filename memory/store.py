@@ -173,8 +173,8 @@ class Store(Protocol):
         ...
 
     def nearest(self, model: str, vector: np.ndarray, k: int, where: Filter = Filter()) -> list[tuple[str, float]]:
-        """The `k` notes whose latest revisions' vectors are most alike, exactly: (id, cosine), best first, equal ones
-        by id. Nothing where the model has no vectors.
+        """The `k` notes whose latest revisions' vectors are most alike: (id, cosine), best first, equal ones by id.
+        Nothing where the model has no vectors. Cosines are exact; among very many notes one that is near may be missed.
 
         Raises:
             Refused: `vector` has another size than those of this model, or is zero or not finite.

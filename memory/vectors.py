@@ -8,7 +8,7 @@ one after another, so that nothing can be missed, whichever process wrote it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,15 @@ from .store import Filter
 
 _BATCH = 4096  # rows read at once: 6 MB of vectors of 384 dimensions
 _KIND, _TASK, _STUDY = range(3)  # rows of `_facts`
+
+
+def exactly(notes: Sequence[str], vectors: np.ndarray, vector: np.ndarray, k: int) -> list[tuple[str, float]]:
+    """The `k` best by cosine, equal ones by id. `vectors` is (m, d), one of each note, `vector` is (d,)."""
+    # Equal vectors must get equal cosines, which the order of additions in a product of matrices does not grant.
+    found = vectors.astype(np.float64)
+    cosines = (found * vector).sum(axis=1) / np.linalg.norm(found, axis=1)
+    best = sorted(zip((-cosines).tolist(), notes, strict=True))[:k]
+    return [(note, -cosine) for cosine, note in best]
 
 
 class Matrix:
@@ -34,6 +43,9 @@ class Matrix:
         self._revisions = np.empty(0, np.int64)  # (n,) that the vector is of
         self._live = np.empty(0, np.bool_)  # (n,) of the latest revision, and not forgotten
         self._facts = np.empty((3, 0), np.int32)  # (3, n) codes of kind, task and study
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
     def refresh(self, connection: sqlite3.Connection) -> None:
         """Follow the file to the state that the open transaction sees."""
@@ -63,11 +75,7 @@ class Matrix:
             return []
         if k < len(rows):
             rows = self._near(vector, k, rows)
-        # Equal vectors must get equal cosines, which the order of additions in a product of matrices does not grant.
-        found = self._vectors[rows].astype(np.float64)  # (m, d), m hardly above k
-        cosines = (found * vector).sum(axis=1) / np.linalg.norm(found, axis=1)
-        best = sorted(zip((-cosines).tolist(), (self._ids[row] for row in rows), strict=True))[:k]
-        return [(note, -cosine) for cosine, note in best]
+        return exactly([self._ids[row] for row in rows], self._vectors[rows], vector, k)
 
     def _near(self, vector: np.ndarray, k: int, rows: np.ndarray) -> np.ndarray:
         """The rows that may be among the `k` best: by the fast product, with room for its rounding and for ties."""

@@ -37,6 +37,18 @@ class TestSQLiteStore(StoreContract):
         made.close()
 
 
+class TestSQLiteStoreWithSidecar(StoreContract):
+    """The same where the index names what may be near, however few there are."""
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        pytest.importorskip("usearch")
+        made = SQLiteStore(tmp_path / FILE, sidecar_from=0)
+        yield made
+        assert made.check() == []
+        made.close()
+
+
 Open = Callable[[], SQLiteStore]
 
 
@@ -68,7 +80,8 @@ class AnySequence(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.stores = (SQLiteStore(self.folder / FILE), SQLiteStore(self.folder / FILE))
+        # Both search exactly, and the second among what the index names, if its package is here: all, of so few.
+        self.stores = (SQLiteStore(self.folder / FILE), SQLiteStore(self.folder / FILE, sidecar_from=0))
         self.history: dict[str, list[Note]] = {}
         self.turn = 0
 
@@ -153,6 +166,8 @@ class AnySequence(RuleBasedStateMachine):
         for store in self.stores:
             nearest = dict(store.nearest("m", directions(1)[0], 1000))
             assert nearest.keys() == searched.keys() - missing
+            few = dict(store.nearest("m", directions(1)[0], min(len(nearest), 20)))
+            assert few == dict(list(nearest.items())[:20])
             for name, cosine in nearest.items():
                 assert cosine == pytest.approx(float(direction(listed[name]) @ directions(1)[0]), abs=1e-6)
 

@@ -1,0 +1,73 @@
+"""The nearest notes by one model's vectors: exactly, or among the candidates that the sidecar names."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+
+from .filters import conditions
+from .sidecar import Sidecar
+from .sqlite_rows import ONE_OF, ids
+from .store import Filter
+from .vectors import Matrix, exactly
+
+Scored = list[tuple[str, float]]
+
+
+class Nearest:
+    """Both ways to search, and the choice between them.
+
+    Args:
+        sidecar_from: how many vectors the model must have for the sidecar to be used; None for never.
+    """
+
+    def __init__(self, memory: Path, model: str, dimensions: int, sidecar_from: int | None) -> None:
+        self._model, self._from = model, sidecar_from
+        self._matrix = Matrix(model)
+        wanted = sidecar_from is not None and Sidecar.is_here()
+        self._sidecar = Sidecar(memory, model, dimensions) if wanted else None
+        self._many = False
+
+    def search(self, connection: sqlite3.Connection, vector: np.ndarray, k: int, where: Filter) -> Scored:
+        """The `k` best of the notes that pass: (id, cosine), best first, equal ones by id. `vector` is (d,)."""
+        # A filled matrix tells for nothing how many there are.
+        many = self._many or (not len(self._matrix) and self._is_many(connection))
+        if k > 0 and self._sidecar and many and self._sidecar.serves(connection, k):
+            found = self._among(connection, self._sidecar.near(vector, k), vector, k, where)
+            if len(found) == k:  # else the filter, or what is forgotten, has left too few
+                return found
+        self._matrix.refresh(connection)
+        self._many = self._from is not None and len(self._matrix) >= self._from
+        return self._matrix.search(connection, vector, k, where)
+
+    def follow(self, connection: sqlite3.Connection) -> int:
+        """Add the next batch of vectors to the sidecar, and write it when it has all; how many were added."""
+        if self._sidecar is None or not self._is_many(connection):
+            return 0
+        if self._sidecar.behind(connection, 1):
+            return self._sidecar.follow(connection)
+        self._sidecar.save(connection)
+        return 0
+
+    def _is_many(self, connection: sqlite3.Connection) -> bool:
+        if not self._many and self._from is not None:
+            sql = "SELECT count(*) FROM (SELECT 1 FROM vectors WHERE model = ? LIMIT ?)"
+            self._many = connection.execute(sql, (self._model, self._from)).fetchone()[0] >= self._from
+        return self._many
+
+    def _among(
+        self, connection: sqlite3.Connection, rows: list[int], vector: np.ndarray, k: int, where: Filter
+    ) -> Scored:
+        """The `k` best of those rows of `notes` whose notes pass, by their vectors in the file."""
+        passing, values = conditions(where)
+        found = connection.execute(
+            "SELECT n.id, v.vector FROM notes n JOIN vectors v ON v.note = n.id AND v.revision = n.head "
+            f"WHERE v.model = ? AND n.seq {ONE_OF} AND {passing}",
+            (self._model, ids(rows), *values),
+        ).fetchall()
+        if not found:
+            return []
+        names, blobs = zip(*found, strict=True)
+        return exactly(names, np.frombuffer(b"".join(blobs), "<f4").reshape(len(names), -1), vector, k)
