@@ -13,6 +13,7 @@ from .logs import LoggedWorkflow, Logs, Task
 
 MAX_NODES = 1_000  # 70 times the largest graph of AFlow's archive; each text takes the embedder about 10 ms
 MAX_EDGES = 10_000  # ten a node
+MAX_RUNS = 1_000_000_000  # of a line; nine billion such lines still add up in 64 bits
 _Counts = dict[tuple[str, str], tuple[int, int]]  # runs and successes by the ids of workflow and task
 
 
@@ -49,7 +50,7 @@ class Gathering:
         known = self._workflows.get(workflow.id)
         if known is None:
             check_graph(workflow)
-        elif known is not workflow and known.graph_key != workflow.graph_key:
+        elif known != workflow and known.graph_key != workflow.graph_key:
             rule = f"an id must stand for one workflow, but {workflow.id!r} came before with another graph"
             raise LogFault(f"{rule}; give it an id of its own")
 
@@ -91,9 +92,9 @@ def _count(counts: _Counts, pair: tuple[str, str], runs: int, successes: int) ->
 
 
 def check_counts(runs: int, successes: int) -> None:
-    """Raises LogFault when successes lie outside 0 to runs, or there is no run."""
-    if runs < 1:
-        raise LogFault(f"a pair needs at least 1 run, but has {runs}; drop it, or correct the count")
+    """Raises LogFault when successes lie outside 0 to runs, or there is no run, or more than anybody can run."""
+    if not 1 <= runs <= MAX_RUNS:
+        raise LogFault(f"a pair needs 1 to {MAX_RUNS:,} runs, but has {runs}; drop it, or correct the count")
     if not 0 <= successes <= runs:
         raise LogFault(f"a label must lie in 0 to {runs}, the number of runs, but is {successes}; correct it")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -56,10 +57,9 @@ def read_lines(path: Path, faults: Faults, on_progress: OnProgress | None = None
     """The lines of a file that are text and not blank, with their numbers from 1.
 
     Raises:
-        FileNotFoundError, PermissionError: the file cannot be opened.
+        LogFault: the file cannot be opened.
     """
-    size = path.stat().st_size
-    number = 0
+    size, number = _size(path), 0
     with path.open("rb") as raw:
         file = cast(IO[bytes], gzip.GzipFile(fileobj=raw)) if path.suffix == ".gz" else raw
         try:
@@ -73,8 +73,8 @@ def read_lines(path: Path, faults: Faults, on_progress: OnProgress | None = None
                     yield number, text
                 if on_progress is not None and number % 500 == 0:
                     on_progress(raw.tell(), size)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            what = f"the compressed file ends or breaks here ({error}); fetch or pack it again"
+        except (EOFError, zlib.error, OSError) as error:
+            what = f"the file ends or breaks here ({error}); fetch or pack it again"
             faults.add(f"{path}, after line {number}", what)
     if on_progress is not None:
         on_progress(size, size)
@@ -111,6 +111,15 @@ def in_words(error: Exception) -> str:
     more = f" (and {len(others)} more)" if others else ""
     given = repr(first["input"])
     return f"{name!r}: {first['msg'].lower()}, but got {given if len(given) < 60 else given[:57] + '...'}{more}"
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file that can be read."""
+    try:
+        with path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise LogFault(f"{path}: a log must be a file that can be read, but: {error.strerror}; check it") from error
 
 
 def _skip_line(file: IO[bytes]) -> None:

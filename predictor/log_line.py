@@ -6,12 +6,12 @@ FLORA's own code reads our lines, since it takes its six keys and leaves the oth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, StrictBool, StrictFloat, StrictInt
+from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt
 
 from .errors import LogFault
-from .gathering import check_counts, check_size
+from .gathering import MAX_RUNS, check_counts, check_size
 from .logs import LoggedWorkflow, Task
 
 Run = tuple[LoggedWorkflow, Task, int, int]  # with its runs and successes
@@ -32,13 +32,13 @@ class LogLine(BaseModel):
     suite: str | None = None  # of the workflow
     task_suite: str | None = None  # where it is another
     context: str | None = None
-    operators: list[str] = []
-    models: list[str] = []
-    edge_type: list[str] = []
-    conditional: list[bool] = []
+    operators: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    edge_type: tuple[str, ...] = ()
+    conditional: tuple[bool, ...] = ()
     parent: str = ""
     change: str = ""
-    round: StrictInt | None = None
+    round: Annotated[int, Field(strict=True, ge=0, le=MAX_RUNS)] | None = None
 
 
 def run_of(line: LogLine, domain: str = "") -> Run:
@@ -61,10 +61,10 @@ def run_of(line: LogLine, domain: str = "") -> Run:
         suite=suite,
         nodes=tuple(line.nodes.values()),
         edges=tuple((_place(a, keys), _place(b, keys)) for a, b in line.edge_index),
-        operators=tuple(line.operators),
-        models=tuple(line.models),
-        edge_types=tuple(line.edge_type),
-        conditional=tuple(line.conditional),
+        operators=line.operators,
+        models=line.models,
+        edge_types=line.edge_type,
+        conditional=line.conditional,
         parent=line.parent,
         change=line.change,
         round=line.round,

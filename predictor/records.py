@@ -102,9 +102,14 @@ def record_of(workflow: Workflow, ran: Sequence[str], *, task: str, task_id: str
         prompt_hashes=[node.prompt_hash for node in ran_part.nodes],
         ran=list(ran),
         skipped=[node.id for node in workflow.nodes if node.id not in ran],
-        planned={**_graph(workflow.name, workflow), "conditional": _conditional(workflow)},
+        planned=described(workflow),
         **ours,
     )
+
+
+def described(workflow: Workflow) -> dict[str, Any]:
+    """The whole workflow in a record's keys, as it is planned."""
+    return {**_graph(workflow.name, workflow), "conditional": _conditional(workflow)}
 
 
 def _graph(name: str, workflow: Workflow) -> dict[str, Any]:

@@ -38,7 +38,6 @@ def read_source(path: Path, on_progress: OnProgress | None = None) -> Imported:
 
     Raises:
         LogFault: nothing is there, it is of no known kind, or not one line of it can be used.
-        PermissionError: a file cannot be opened.
     """
     if not path.exists():
         raise LogFault(f"{path}: a source must be a file or a folder, but nothing is there; check the path")
@@ -61,9 +60,9 @@ def _kind(path: Path) -> tuple[str, _Reader]:
         if _line_files(path):
             return "a folder of lines", _lines
         raise LogFault(f"{path}: {_KNOWN}, but this folder holds none of them; check the path")
-    if path.name == study_logs.FILE:
+    if path.is_file() and path.name == study_logs.FILE:
         return "a study of Luthier", _studies
-    if path.name.endswith(_LINES):
+    if path.is_file() and path.name.endswith(_LINES):
         return "a file of lines", _lines
     raise LogFault(f"{path}: {_KNOWN}, but this file is none of them; check the path")
 

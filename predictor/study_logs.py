@@ -8,17 +8,21 @@ the noise.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from .errors import LogFault
 from .gathering import Gathering
-from .lines import Faults, OnProgress, at, read_rows
-from .log_line import LogLine, run_of
-from .logs import Logs
-from .records import WorkflowRecord
+from .lines import Faults, OnProgress, at, in_words, read_rows
+from .log_line import LogLine, Run, run_of
+from .logs import LoggedWorkflow, Logs, Task
+from .records import WorkflowRecord, described
+from .workflow import Workflow
 
 FILE = "workflows.jsonl"
 SUITE = "tuning"
+_GRAPH = ("workflow_id", "nodes", "edge_index", "edge_type", "operators", "models")  # of a record
+_NO_TASK = {"task_id": "", "task": "", "label": 0, "suite": SUITE}
 NO_LABEL = "trials without a label: nothing stood there to be beaten"
 
 
@@ -56,31 +60,36 @@ def read_studies(
                 faults.left[NO_LABEL] += 1
                 continue
             try:
-                gathering.add(at(file, number), *run_of(_line(record, before, executed=executed)))
+                gathering.add(at(file, number), *_run(record, before, executed=executed))
             except ValueError as error:
-                faults.add(at(file, number), error)
+                faults.add(at(file, number), in_words(error))
     return gathering.logs()
 
 
-def _line(record: WorkflowRecord, before: str, *, executed: bool) -> LogLine:
+def as_planned(workflow: Workflow) -> LoggedWorkflow:
+    """A workflow as its trials are logged, so that what was learnt from them can be asked about it.
+
+    Args:
+        workflow: bound to its model.
+    """
+    return run_of(LogLine.model_validate({**described(workflow), **_NO_TASK}))[0]
+
+
+def task_of(record: WorkflowRecord) -> Task:
+    """What a trial is as a task; only what was known before it ran is read."""
+    return Task(str(record.task_id), SUITE, record.task, ", ".join(_facts(record)))
+
+
+def _run(record: WorkflowRecord, before: str, *, executed: bool) -> Run:
     # A record from before plans were logged has only what ran.
-    graph = {} if executed else record.planned
-    ran = {name: getattr(record, name) for name in ("workflow_id", "nodes", "edge_index", "edge_type", "operators",
-                                                    "models")}  # fmt: skip
-    return LogLine.model_validate(
-        {
-            **{**ran, **graph},
-            "task_id": f"{before}{record.task_id}",
-            "task": record.task,
-            "context": ", ".join(_facts(record)),
-            "label": record.label,
-            "suite": SUITE,
-        }
-    )
+    ran = {name: getattr(record, name) for name in _GRAPH}
+    line = LogLine.model_validate({**ran, **({} if executed else record.planned), **_NO_TASK, "label": record.label})
+    workflow, _, runs, successes = run_of(line)
+    task = task_of(record)
+    return workflow, replace(task, id=f"{before}{task.id}"), runs, successes
 
 
 def _facts(record: WorkflowRecord) -> Iterator[str]:
-    """What was known when the trial began, in words."""
     if record.index is not None:
         yield f"trial {record.index}"
     for name, value in (("best so far", record.best_before), ("noise", record.noise), ("scale", record.scale)):

@@ -6,11 +6,13 @@ import gzip
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from logged import any_logs, as_data, line
 
 from luthier.predictor.aflow import DOMAINS, read_aflow
@@ -18,13 +20,19 @@ from luthier.predictor.errors import LogFault
 from luthier.predictor.flora import drawn_parts, read_flora, read_flora_parts, write_flora
 from luthier.predictor.gathering import MAX_EDGES, MAX_NODES
 from luthier.predictor.lines import MAX_LINE, SHOWN, Faults
-from luthier.predictor.log_line import joined
+from luthier.predictor.log_line import LogLine, joined
 from luthier.predictor.logs import Logs
 from luthier.predictor.own_logs import read_logs, write_logs
+from luthier.predictor.writing import write_lines
 
 DATA = Path(os.environ.get("LUTHIER_DATA", Path(__file__).parents[2] / "shared" / "data")) / "aflow_runs"
 KEYS = ["workflow_id", "task_id", "task", "nodes", "edge_index", "label"]
 GOOD = json.dumps(line())
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=6,
+)
 
 
 def written(path: Path, *lines: dict[str, Any] | str) -> Path:
@@ -120,7 +128,10 @@ BAD = {
     "no label": (line(label=None), "a label must be 0 or 1"),
     "label over n": (line(runs=3, successes=4), "must lie in 0 to 3"),
     "label under 0": (line(runs=3, successes=-1), "must lie in 0 to 3"),
-    "no run": (line(runs=0, successes=0), "at least 1 run"),
+    "no run": (line(runs=0, successes=0), "needs 1 to"),
+    "more runs than a number holds": (line(runs=10**30, successes=1), "needs 1 to"),
+    "a round without end": (line(workflow_id=2, round=10**30), "'round"),
+    "an id of 5,000 digits": ('{"workflow_id": ' + "1" * 5_000 + "}", "one JSON object"),
     "runs alone": (line(runs=3), "go together"),
     "operators of another length": (line(workflow_id=2, operators=["a"]), "needs 2 operators"),
     "same id, other graph": (line(nodes={"0": "problem", "1": "other"}), "1' came before with another graph"),
@@ -142,6 +153,17 @@ def test_a_bad_line_is_named_and_the_rest_kept(name: str, tmp_path: Path) -> Non
     assert len(faults.shown[0]) < len(str(path)) + 300
     with pytest.raises(LogFault, match="line 2: "):
         read_logs(path)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from([*LogLine.model_fields]), JSON))
+def test_nothing_that_a_line_may_hold_breaks_the_reader(changes: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path, faults = (
+            written(Path(folder) / "a.jsonl", {**line(), **changes}, line(workflow_id=9, task_id=9)),
+            Faults(),
+        )
+        assert len(read_logs(path, faults=faults)) == 2 - faults.count
 
 
 def test_a_loop_that_a_decision_leaves_is_fine(tmp_path: Path) -> None:
@@ -185,6 +207,23 @@ def test_many_faults_are_counted_and_only_the_first_kept(tmp_path: Path) -> None
     faults = Faults()
     read_logs(written(tmp_path / "a.jsonl", *["{"] * 1_000), faults=faults)
     assert (faults.count, len(faults.shown)) == (1_000, SHOWN)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz"])
+def test_a_write_that_breaks_leaves_what_was_there(name: str, tmp_path: Path) -> None:
+    def breaking() -> Iterator[dict[str, int]]:
+        yield {"a": 1}
+        raise KeyboardInterrupt
+
+    (tmp_path / name).write_text("before")
+    with pytest.raises(KeyboardInterrupt):
+        write_lines(tmp_path / name, breaking())
+    assert [(file.name, file.read_text()) for file in tmp_path.iterdir()] == [(name, "before")]
+
+
+def test_a_folder_is_no_file_of_lines(tmp_path: Path) -> None:
+    with pytest.raises(LogFault, match="can be read, but: Is a directory"):
+        read_logs(tmp_path)
 
 
 def test_files_for_flora_are_new_and_in_folders(tmp_path: Path) -> None:

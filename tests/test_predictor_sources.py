@@ -21,7 +21,8 @@ from luthier.predictor.errors import LogFault
 from luthier.predictor.flora import read_flora
 from luthier.predictor.own_logs import read_logs
 from luthier.predictor.sources import read_source
-from luthier.predictor.study_logs import SUITE, read_studies
+from luthier.predictor.study_logs import SUITE, as_planned, read_studies
+from luthier.predictor.workflow import workflow_named
 from luthier.trials.records import Direction
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
@@ -94,6 +95,10 @@ class TestStudies:
         assert set(one.models) == {"", "random"}
         assert one.id.startswith("planner-critic/")
 
+    def test_a_workflow_is_asked_about_as_it_was_learnt_from(self, tmp_path: Path) -> None:
+        logs = read_studies(tuned(tmp_path / "s", workflow="debate"))
+        assert as_planned(workflow_named("debate").bound("random", {})).graph_key == logs.workflows[0].graph_key
+
     def test_what_really_ran_can_be_read_too(self, tmp_path: Path) -> None:
         logs = read_studies(tuned(tmp_path / "s"), executed=True)
         assert all("repair" not in one.operators for one in logs.workflows)
@@ -109,10 +114,13 @@ class TestStudies:
         path = tuned(tmp_path / "s") / "workflows.jsonl"
         rows = path.read_text().splitlines()
         old = {key: value for key, value in json.loads(rows[2]).items() if key not in ("planned", "skipped", "noise")}
-        lines(path, rows[0], rows[1], old, rows[3][:99])
+        odd = {**json.loads(rows[3]), "planned": {"nodes": 3}}
+        lines(path, rows[0], rows[1], old, odd, rows[3][:99])
         found = read_source(path)
-        assert (len(found.logs), found.skipped) == (2, 1)
-        assert "line 4: " in found.problems[0]
+        assert (len(found.logs), found.skipped) == (2, 2)
+        assert [problem.count("\n") for problem in found.problems] == [0, 0]
+        assert f"{path}, line 4: 'nodes': " in found.problems[0]
+        assert f"{path}, line 5: " in found.problems[1]
 
 
 def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
