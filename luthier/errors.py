@@ -10,6 +10,7 @@ The user: message = the rule, the value, what to do; the command line prints it 
 │   ├── ImportFault         a file, folder or storage that cannot be taken into the memory, or written to
 │   └── MemoryFileError     a memory that is damaged, foreign, of another version, or cannot be written
 ├── predictor.errors.PredictorFault
+│   ├── CheckpointFault     a trained predictor that is missing, damaged or made otherwise
 │   └── LogFault            a log of workflows, or a line of it
 └── models.errors.ModelSpecError    a model that cannot be what was named
 The model: recorded, told once, and the advisors go on

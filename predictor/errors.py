@@ -1,6 +1,7 @@
 """What can go wrong in the predictor.
 
 PredictorFault              the family
+├── CheckpointFault         the user: a trained predictor that is missing, damaged or made otherwise
 └── LogFault                the user: a log that cannot be read or written as asked
 """
 
@@ -13,3 +14,7 @@ class PredictorFault(ValueError):
 
 class LogFault(PredictorFault):
     """A log, or a line of it, breaks a rule; the message begins with the place."""
+
+
+class CheckpointFault(PredictorFault):
+    """A trained predictor that cannot be used; the message begins with its file."""

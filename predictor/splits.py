@@ -93,3 +93,11 @@ def _deal(groups: Sequence[Hashable], strata: Sequence[str], count: int, seed: i
 SPLITS: Mapping[str, Callable[[Pairs], list[Hashable]]] = MappingProxyType(
     {"pair": _pairs, "task": _tasks, "workflow": _graphs, "suite": _tasks}
 )
+QUESTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "pair": "a known workflow on a known task that it was not run on",
+        "task": "a known workflow on a new task",
+        "workflow": "a new workflow on a known task",
+        "suite": "workflows and tasks of a new suite",
+    }
+)
