@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +16,8 @@ from .errors import LogFault
 from .gathering import Gathering
 from .lines import Faults, OnProgress, at, read_rows
 from .log_line import LogLine, flora_line, run_of
-from .logs import Logs
+from .logs import LoggedWorkflow, Logs
+from .shape import without_loops
 from .writing import write_lines
 
 ROOT = "datasets_checkpoints"
@@ -70,6 +72,8 @@ def write_flora(
 ) -> list[Path]:
     """Write logs so that FLORA's own code trains on them. The label is the majority of a pair's runs.
 
+    FLORA's graphs have no loops: a conditional edge that goes back is left out.
+
     Args:
         parts: of each pair, `train`, `val` or `test`; by default 80, 10 and 10 %, drawn by the ids.
         domains: the folder for a suite; by default its own name.
@@ -84,6 +88,7 @@ def write_flora(
     shares = drawn_parts(logs) if parts is None else list(parts)
     suites = [domains.get(suite, suite) or NO_DOMAIN for suite in logs.suite.tolist()]
     _check_names(suites, shares, len(logs))
+    graphs = [_forward(workflow) for workflow in logs.workflows]
     written = []
     for domain in sorted(set(suites)):
         rows = [i for i, suite in enumerate(suites) if suite == domain]
@@ -94,7 +99,7 @@ def write_flora(
             if file.exists():
                 raise LogFault(f"{file}: a file for FLORA must be new, but this is there; choose another folder")
             lines = (
-                flora_line(logs.workflows[a], logs.tasks[b], int(logs.label[i]), (w[a], t[b]))
+                flora_line(graphs[a], logs.tasks[b], int(logs.label[i]), (w[a], t[b]))
                 for i in rows
                 for a, b in [(int(logs.workflow[i]), int(logs.task[i]))]
                 if shares[i] == part
@@ -157,6 +162,11 @@ def _check_names(domains: Sequence[str], parts: Sequence[str], count: int) -> No
     if len(parts) != count or not set(parts) <= set(PARTS):
         odd = ", ".join(sorted(set(parts) - set(PARTS))) or f"{len(parts)} for {count} pairs"
         raise LogFault(f"each pair needs one part of {', '.join(PARTS)}, but got {odd}")
+
+
+def _forward(workflow: LoggedWorkflow) -> LoggedWorkflow:
+    """The workflow without its loops, and without the types of its edges, for which FLORA has no key."""
+    return replace(workflow, edges=tuple(without_loops(workflow.edges, workflow.edge_types)), edge_types=())
 
 
 def _numbers(ids: Mapping[int, str]) -> dict[int, int]:

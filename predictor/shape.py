@@ -1,9 +1,11 @@
-"""Which steps of a workflow run whatever is decided. Pure: names and edges in, names out."""
+"""Which steps of a workflow run whatever is decided, and which edges go back. Pure: edges in, names or edges out."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import TypeVar
+
+import networkx as nx
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -36,3 +38,20 @@ def always_run(start: Name, firm: Iterable[tuple[Name, Name]], chosen: Iterable[
             changed |= now != sure[name]
             sure[name] = now
     return sure[start]
+
+
+def without_loops(edges: Sequence[tuple[int, int]], types: Sequence[str]) -> list[tuple[int, int]]:
+    """The edges, in order, without those conditional ones that would close a loop with the edges before them.
+
+    Edges of other types stay, and count as if they came first.
+    """
+    typed = list(zip(edges, types, strict=True))
+    graph: nx.DiGraph[int] = nx.DiGraph(edges)
+    if nx.is_directed_acyclic_graph(graph):
+        return list(edges)
+    kept: nx.DiGraph[int] = nx.DiGraph([edge for edge, kind in typed if kind != "conditional"])
+    kept.add_nodes_from(graph)
+    for (source, target), kind in typed:
+        if kind == "conditional" and not nx.has_path(kept, target, source):
+            kept.add_edge(source, target)
+    return [edge for edge in edges if kept.has_edge(*edge)]

@@ -18,7 +18,7 @@ from luthier import cli
 from luthier.graphs.loop import tune_study
 from luthier.models.fake import RandomChat
 from luthier.predictor.errors import LogFault
-from luthier.predictor.flora import read_flora
+from luthier.predictor.flora import read_flora, write_flora
 from luthier.predictor.own_logs import read_logs
 from luthier.predictor.sources import read_source
 from luthier.predictor.study_logs import SUITE, as_planned, read_studies
@@ -185,3 +185,9 @@ def test_export_writes_what_flora_s_code_reads(tmp_path: Path) -> None:
     assert len(read_flora(folder)) == 40
     assert {file.name for file in folder.iterdir()} == {"train.jsonl", "val.jsonl", "test.jsonl"}
     assert run("export", source, tmp_path / "out").returncode == 2
+
+
+def test_studies_go_out_to_flora_and_come_back(tmp_path: Path) -> None:
+    logs = read_source(tuned(tmp_path / "s")).logs
+    write_flora(logs, tmp_path / "out")
+    assert [task.text for task in read_flora(tmp_path / "out").tasks] == [task.text for task in logs.tasks]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from luthier.predictor.records import WorkflowLog, WorkflowRecord, executed, record_of, workflow_hash
-from luthier.predictor.shape import always_run
+from luthier.predictor.shape import always_run, without_loops
 from luthier.predictor.workflow import WORKFLOWS, Edge, Node, Workflow, workflow_named
 
 A = Node(id="a", agent="summarizer", operator="summarize")
@@ -139,6 +139,13 @@ def test_a_step_is_sure_where_all_ways_meet(
     firm: list[tuple[str, str]], chosen: list[tuple[str, str]], sure: str
 ) -> None:
     assert always_run("a", firm, chosen) == set(sure)
+
+
+def test_an_edge_that_goes_back_is_what_closes_a_loop() -> None:
+    edges = [(0, 1), (1, 2), (2, 1), (2, 3), (3, 0), (0, 0)]
+    kinds = ["control", "conditional", "conditional", "data", "conditional", "conditional"]
+    assert without_loops(edges, kinds) == [(0, 1), (1, 2), (2, 3)]
+    assert without_loops([(0, 1), (0, 1)], ["data", "conditional"]) == [(0, 1), (0, 1)]
 
 
 def test_equal_runs_have_one_id_and_other_models_or_ways_another() -> None:
