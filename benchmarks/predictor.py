@@ -1,0 +1,176 @@
+"""Compare predictors of workflow success on logged runs: pairs, tasks, workflows and suites that training has not seen.
+
+    python benchmarks/predictor.py --data ../shared/data --splits pair,task,workflow,suite --folds 5 --models all \
+        --json predictor.json
+
+Predictions are kept in a folder beside the result file, so the same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import predictor_folds
+from predictor_figures import Figure, Part, figure, figures, probe_tau
+from predictor_models import BASELINES, MODELS
+from predictor_probes import PROBES, probes_alone
+from predictor_runs import Kept, as_estimates, gather, run_all
+from predictor_tables import markdown, tables
+from rich.console import Console
+from rich.progress import track
+from threadpoolctl import threadpool_limits
+
+from luthier.models.embedder import open_embedder
+from luthier.models.errors import ModelError
+from luthier.predictor.aflow import DOMAINS, read_aflow
+from luthier.predictor.encoding import Encoder
+from luthier.predictor.errors import LogFault
+from luthier.predictor.logs import Logs
+from luthier.predictor.splits import FOLDS, SPLITS, folds
+
+SHOWN = (
+    "auc",
+    "auc-within",
+    "auc-minus-best",
+    "calibration-error",
+    "log-loss",
+    "kendall-tau",
+    "top-1-regret",
+    "utility",
+)
+ALONE = "probes alone"
+
+
+class BadRequest(ValueError):
+    """The command asks for what is not there."""
+
+
+def domains(logs: Logs) -> dict[str, np.ndarray]:
+    """The rows of each domain, and of all together; a suite that has no domain is one by itself."""
+    names = np.array([DOMAINS.get(str(suite), str(suite)) for suite in logs.suite], str)
+    found = {str(name): np.flatnonzero(names == name) for name in np.unique(names)}
+    return {**found, "pooled": np.arange(len(logs))} if len(found) > 1 else found
+
+
+def evaluate(logs: Logs, dealt: Mapping[str, np.ndarray], models: Sequence[str], kept: Kept) -> Iterator[Figure]:
+    """Every figure from kept predictions, split by split."""
+    for split, fold in dealt.items():
+        arrays = {model: gather(logs, split, fold, model, kept) for model in models}
+        found = {model: as_estimates(one) for model, one in arrays.items()}
+        for domain, rows in domains(logs).items():
+            yield from figures(logs, split, domain, rows, found, BASELINES)
+            if split == "workflow":
+                part = Part.of(logs, rows, split)
+                for count in PROBES:
+                    probed = {model: one[f"after {count}"] for model, one in arrays.items() if f"after {count}" in one}
+                    probed[ALONE] = probes_alone(logs, fold, count)
+                    for model, after in probed.items():
+                        yield figure(split, domain, model, f"kendall-tau-after-{count}", probe_tau(part, after))
+
+
+def read_vectors(path: Path) -> dict[str, np.ndarray]:
+    """Embeddings of an earlier run."""
+    if not path.exists():
+        return {}
+    with np.load(path, allow_pickle=False) as file:
+        return dict(zip(map(str, file["keys"]), file["vectors"], strict=True))
+
+
+def prepared(args: argparse.Namespace, logs: Logs, console: Console) -> Encoder:
+    """An encoder that has seen every text, with its vectors in a file beside the result."""
+    path = args.json.with_name(f"{args.json.stem}.embeddings.npz")
+    encoder = Encoder(open_embedder(args.embedder), read_vectors(path))
+    before = len(encoder.known)
+    texts = sorted({text for w in logs.workflows for text in w.nodes} | {task.text for task in logs.tasks})
+    for start in track(range(0, len(texts), 16), "embedding", console=console, transient=True):
+        encoder.texts(texts[start : start + 16])
+    if len(encoder.known) > before:
+        np.savez(path, keys=np.array(list(encoder.known)), vectors=np.array(list(encoder.known.values())))
+    return encoder
+
+
+def dealt(args: argparse.Namespace, logs: Logs) -> dict[str, np.ndarray]:
+    """The fold of each row on each split asked for: of the project's file, or dealt anew for another number."""
+    if args.folds == FOLDS:
+        return {split: predictor_folds.read(logs, split) for split in args.splits}
+    return {split: folds(logs, split, args.folds) for split in args.splits}
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises BadRequest for names that do not exist."""
+    args.models = list(MODELS) if args.models == ["all"] else args.models
+    asked = (("split", args.splits, SPLITS), ("model", args.models, MODELS), ("model", args.redo, MODELS))
+    for what, names, known in asked:
+        wrong = [name for name in names if name not in known]
+        if wrong:
+            raise BadRequest(f"a {what} must be one of {', '.join(known)}, but got {', '.join(wrong)}")
+
+
+def benchmark(args: argparse.Namespace, console: Console) -> list[Figure]:
+    """Train what is not kept, then count."""
+    check(args)
+    logs = read_aflow(args.data / "aflow_runs")
+    if args.make_folds:
+        predictor_folds.FILE.write_text(json.dumps(predictor_folds.make(logs), indent=1) + "\n")
+    fold = dealt(args, logs)
+    kept = Kept(args.json.with_name(f"{args.json.stem}.predictions"), args.redo)
+    models = {name: MODELS[name] for name in args.models}
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    total = len(models) * sum(len(np.unique(one)) for one in fold.values())
+    jobs = run_all(logs, fold, models, prepared(args, logs, console), kept)
+    for _ in track(jobs, "training", total=total, console=console, transient=True):
+        pass
+    found = evaluate(logs, fold, args.models, kept)
+    return list(track(found, "counting", console=console, transient=True))
+
+
+def write(path: Path, found: Sequence[Figure]) -> None:
+    """The list that other programs read; null where there is no value."""
+    rows = [{k: None if v != v else v for k, v in asdict(one).items()} for one in found]
+    path.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n")
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+
+    def names(text: str) -> list[str]:
+        return [name.strip() for name in text.split(",") if name.strip()]
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="folder with aflow_runs")
+    parser.add_argument("--splits", type=names, default=list(SPLITS), help="default: all four")
+    parser.add_argument("--folds", type=int, default=FOLDS, help="another number than %(default)s is dealt anew")
+    parser.add_argument("--models", type=names, default=["all"], help=f"of {', '.join(MODELS)}; default all")
+    parser.add_argument("--redo", type=names, default=[], help="models to train again, as after a change of their code")
+    parser.add_argument("--json", type=Path, default=Path("predictor.json"), help="result file (%(default)s)")
+    parser.add_argument("--embedder", default="embedded", help="as in `luthier` (%(default)s)")
+    parser.add_argument("--metrics", type=names, default=list(SHOWN), help="tables to print; `all` for every one")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    parser.add_argument("--make-folds", action="store_true", help="write the fold file anew first")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run, write, print; 2 when the request cannot be met."""
+    args, console = parse(argv), Console()
+    try:
+        with threadpool_limits(1):  # tables and graphs are small: more threads only wait for each other
+            found = benchmark(args, console)
+    except (BadRequest, LogFault, ModelError, predictor_folds.WrongFolds, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    write(args.json, found)
+    shown = [] if args.metrics == ["all"] else [*args.metrics, *(f"kendall-tau-after-{n}" for n in PROBES)]
+    for table in tables(found, shown):
+        console.print(markdown(table) if args.markdown else table, soft_wrap=args.markdown)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

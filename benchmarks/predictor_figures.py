@@ -1,0 +1,180 @@
+"""Figures from predictions: metrics with bootstrap intervals, over tasks, or over graphs where workflows are unseen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import xlogy
+from stats import LEVEL
+
+from luthier.predictor import metrics
+from luthier.predictor.estimator import Estimates
+from luthier.predictor.logs import Logs
+
+DRAWS = 1000  # of the bootstrap
+RANKING_DRAWS = 400  # of the bootstrap of rankings, which takes long
+SURE = 0.8  # confidence above which a wrong prediction should have been an abstention
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number with the ends of its 95 % interval; NaN where the data do not allow it."""
+
+    split: str
+    domain: str
+    model: str
+    metric: str
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of one domain, and how often each group stands in each resampling; the first is the rows as they are."""
+
+    logs: Logs
+    rows: np.ndarray  # (n,) places in the whole
+    group: np.ndarray  # (n,) int: the task, or the graph where workflows are unseen
+    times: np.ndarray  # (1 + DRAWS, n_groups)
+    by_graph: bool
+
+    @classmethod
+    def of(cls, logs: Logs, rows: np.ndarray, split: str, seed: int = 0) -> Part:
+        """The part of `logs` at `rows`."""
+        part, by_graph = logs.take(rows), split == "workflow"
+        _, group = np.unique(part.graph if by_graph else part.task, return_inverse=True)
+        count = int(group.max()) + 1
+        rng = np.random.default_rng(seed)
+        drawn = rng.multinomial(count, np.full(count, 1 / count), DRAWS)
+        return cls(part, rows, group, np.vstack([np.ones(count), drawn]), by_graph)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """The sum over the rows of each resampling; values of shape (n,), result (1 + DRAWS,)."""
+        return np.asarray(self.times @ np.bincount(self.group, values, self.times.shape[1]))
+
+
+def figure(split: str, domain: str, model: str, metric: str, found: np.ndarray) -> Figure:
+    """The first of the values, with the interval of the others."""
+    drawn = found[1:][np.isfinite(found[1:])]
+    ends = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(drawn) else (np.nan, np.nan)
+    return Figure(split, domain, model, metric, float(found[0]), float(ends[0]), float(ends[1]))
+
+
+def row_metrics(part: Part, found: Estimates) -> dict[str, np.ndarray]:
+    """Metrics that are sums over rows, by resampling."""
+    logs, p = part.logs, found.probability[part.rows]
+    inside, runs = np.clip(p, metrics.EDGE, 1 - metrics.EDGE), logs.runs.astype(float)
+    seen, all_runs = logs.frequency, part.sums(runs)
+    bins = metrics.bin_of(p)
+    gaps = [np.abs(part.sums(runs * (p - seen) * (bins == b))) for b in range(metrics.BINS)]
+    return {
+        "accuracy": part.sums((p >= 0.5) == (logs.label > 0)) / part.sums(np.ones(len(p))),
+        "brier": part.sums(runs * (seen * (1 - p) ** 2 + (1 - seen) * p**2)) / all_runs,
+        "log-loss": part.sums(runs * (-xlogy(seen, inside) - xlogy(1 - seen, 1 - inside))) / all_runs,
+        "calibration-error": np.sum(gaps, axis=0) / all_runs,
+    }
+
+
+def aucs(part: Part, found: Estimates) -> dict[str, np.ndarray]:
+    """The AUC by resampling: over all rows, in each suite, and the mean of these."""
+    p, suites = found.probability[part.rows], np.unique(part.logs.suite)
+    each = {str(suite): _auc(part, p, part.logs.suite == suite) for suite in suites}
+    return {"auc": _auc(part, p, np.ones(len(p), bool)), "auc-within": np.mean(list(each.values()), axis=0), **each}
+
+
+def _auc(part: Part, score: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    found = metrics.Concordance.of(score[rows], part.logs.label[rows], part.group[rows])
+    return found.auc(part.times[:, : len(found.positives)])
+
+
+def abstaining(part: Part, found: Estimates) -> np.ndarray:
+    """Of the pairs that are wrong with confidence over 0.8, the share on which the model abstains."""
+    p = found.probability[part.rows]
+    wrong = ((p >= 0.5) != (part.logs.label > 0)) & (np.maximum(p, 1 - p) > SURE)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(part.sums(wrong & found.abstains[part.rows]) / part.sums(wrong))
+
+
+Ranking = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
+
+def ranking(part: Part, predicted: np.ndarray, true: np.ndarray, metric: Ranking) -> np.ndarray:
+    """A metric of how workflows are ranked by their mean over tasks, in each suite, averaged over suites.
+
+    Args:
+        predicted: shape (n,), of the rows of the part.
+        true: the same.
+
+    Returns:
+        Shape (1 + RANKING_DRAWS,).
+    """
+    times = part.times[: 1 + RANKING_DRAWS]
+    found = []
+    for suite in np.unique(part.logs.suite):
+        rows = part.logs.suite == suite
+        _, first, place = np.unique(part.logs.workflow[rows], return_index=True, return_inverse=True)
+        group = part.group[rows]
+        if part.by_graph:
+            weight = times[:, group[first]]
+            count = np.bincount(place).astype(float)
+            rates = [np.tile(np.bincount(place, v[rows]) / count, (len(times), 1)) for v in (predicted, true)]
+        else:
+            cells = [np.zeros((len(first), times.shape[1])) for _ in range(3)]
+            for cell, values in zip(cells, (np.ones(len(group)), predicted[rows], true[rows]), strict=True):
+                np.add.at(cell, (place, group), values)
+            there, ours, theirs = (times @ cell.T for cell in cells)
+            weight = (there > 0).astype(float)
+            rates = [np.round(x / np.maximum(there, 1), 12) for x in (ours, theirs)]
+        found.append(_safe(metric, *rates, weight))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.nanmean(found, axis=0)) if np.isfinite(found).any() else np.full(len(times), np.nan)
+
+
+def _safe(metric: Ranking, predicted: np.ndarray, true: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The metric where the suite has anything to rank, else NaN; a ranking that is all ties has a tau of 0."""
+    some = weight.sum(1) > 0
+    found = np.full(len(weight), np.nan)
+    if some.any():
+        found[some] = metric(predicted[some], true[some], weight[some])
+    return np.where(some & np.isnan(found), 0.0, found)
+
+
+def rankings(part: Part, found: Estimates) -> dict[str, np.ndarray]:
+    """Ranking metrics by resampling. FLORA's utility ranks by decisions and labels, the others by rates."""
+    p = found.probability[part.rows]
+    return {
+        "kendall-tau": ranking(part, p, part.logs.frequency, metrics.kendall_tau),
+        "top-1-regret": ranking(part, p, part.logs.frequency, metrics.top_regret),
+        "utility": ranking(part, (p >= 0.5).astype(float), part.logs.label.astype(float), metrics.utility),
+    }
+
+
+def probe_tau(part: Part, after: np.ndarray) -> np.ndarray:
+    """Kendall's tau after probes, mean over the sets of probes; `after` of shape (sets, n of the whole)."""
+    taus = [ranking(part, one[part.rows], part.logs.frequency, metrics.kendall_tau) for one in after]
+    return np.asarray(np.mean(taus, axis=0))
+
+
+def figures(
+    logs: Logs, split: str, domain: str, rows: np.ndarray, found: Mapping[str, Estimates], baselines: Sequence[str]
+) -> Iterator[Figure]:
+    """All figures of one domain on one split, model by model."""
+    part = Part.of(logs, rows, split)
+    area = {model: aucs(part, estimates) for model, estimates in found.items()}
+    best = {
+        name: max((b for b in baselines if b in area), key=lambda b: float(np.nan_to_num(area[b][name][0])), default="")
+        for name in ("auc", "auc-within")
+    }
+    for model, estimates in found.items():
+        values = {**row_metrics(part, estimates), **rankings(part, estimates)}
+        values |= {name: area[model][name] for name in ("auc", "auc-within")}
+        values |= {f"{n}-minus-best": area[model][n] - area[b][n] for n, b in best.items() if b and model != b}
+        if split == "suite":
+            values["abstains-when-wrong-and-sure"] = abstaining(part, estimates)
+        for metric, drawn in values.items():
+            yield figure(split, domain, model, metric, drawn)
+        for suite in np.unique(part.logs.suite) if domain != "pooled" else ():
+            yield figure(split, str(suite), model, "auc", area[model][str(suite)])
