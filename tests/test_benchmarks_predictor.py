@@ -1,0 +1,240 @@
+"""The predictor benchmark: figures, folds, cache and networks on small logs, and the fold file where the data are."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from luthier.models.embedder import Embedder
+from luthier.predictor import metrics
+from luthier.predictor.aflow import read_aflow
+from luthier.predictor.baselines import LogisticRegression, Majority, SuiteMean
+from luthier.predictor.encoding import Encoder
+from luthier.predictor.estimator import Estimates, Estimator
+from luthier.predictor.logs import Logs, Pairs
+from luthier.predictor.splits import SPLITS, folds
+from luthier.predictor.testing import EstimatorContract, Make, generated
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import predictor_figures as figures  # noqa: E402
+import predictor_folds  # noqa: E402
+import predictor_nets  # noqa: E402
+import predictor_probes as probes  # noqa: E402
+import predictor_runs as runs  # noqa: E402
+import predictor_tables as tables  # noqa: E402
+from predictor_models import BASELINES, MODELS, OURS, Factory  # noqa: E402
+
+import predictor as benchmark  # noqa: E402
+
+DATA = Path(os.environ.get("LUTHIER_DATA", BENCHMARKS.parent.parent / "shared" / "data"))
+needs_data = pytest.mark.skipif(not DATA.exists(), reason=f"the measured data is not there: no folder {DATA}")
+
+
+class Letters:
+    """An embedder that counts letters: enough to tell texts apart."""
+
+    name, size = "letters", 26
+
+    def embed(self, texts: list[str]) -> np.ndarray:
+        found = np.array([[text.lower().count(chr(97 + i)) for i in range(26)] for text in texts], np.float32) + 0.01
+        return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def encoder() -> Encoder:
+    embedder: Embedder = Letters()  # type: ignore[assignment]
+    return Encoder(embedder)
+
+
+class Probing(SuiteMean):
+    """Adds to the suite's mean what the probes of a workflow say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._won: dict[str, float] = {}
+
+    def probed(self, given: Logs) -> Probing:
+        other = Probing()
+        other.__dict__.update(self.__dict__)
+        other._won = {
+            given.workflows[w].graph_key: float(given.frequency[given.workflow == w].mean())
+            for w in np.unique(given.workflow)
+        }
+        return other
+
+    def predict(self, pairs: Pairs) -> Estimates:
+        found = super().predict(pairs)
+        told = np.array([self._won.get(pairs.workflows[w].graph_key, 0.5) for w in pairs.workflow])
+        return replace(found, probability=0.5 * found.probability + 0.5 * np.clip(told, 0.01, 0.99))
+
+
+SMALL: dict[str, Factory] = {
+    "majority": lambda e: Majority(),
+    "suite mean": lambda e: SuiteMean(),
+    "logistic": LogisticRegression,
+    OURS: lambda e: Probing(),
+}
+
+
+@pytest.fixture(scope="module")
+def logs() -> Logs:
+    return generated(tasks=24, workflows=16)
+
+
+def evaluated(logs: Logs, folder: Path, splits: tuple[str, ...] = tuple(SPLITS)) -> list[figures.Figure]:
+    dealt = {split: folds(logs, split) for split in splits}
+    kept = runs.Kept(folder)
+    assert len(list(runs.run_all(logs, dealt, SMALL, encoder(), kept))) == sum(4 * len(set(f)) for f in dealt.values())
+    return list(benchmark.evaluate(logs, dealt, list(SMALL), kept))
+
+
+def test_every_figure_is_there_once_and_lies_in_its_interval(logs: Logs, tmp_path: Path) -> None:
+    found = evaluated(logs, tmp_path)
+    names = [(f.split, f.domain, f.model, f.metric) for f in found]
+    assert len(set(names)) == len(names)
+    assert {f.split for f in found} == set(SPLITS)
+    assert {f.model for f in found} == {*SMALL, benchmark.ALONE}
+    every = {"accuracy", "auc", "auc-within", "brier", "log-loss", "calibration-error", "kendall-tau", "top-1-regret"}
+    assert {*every, "utility", "auc-minus-best", "auc-within-minus-best"} <= {
+        f.metric for f in found if f.model == OURS
+    }
+    assert all(np.isfinite([f.value, f.low, f.high]).all() for f in found if f.metric in every - {"auc", "auc-within"})
+    # the calibration error of a resampling is never smaller than noise, so its interval may lie above the value
+    for one in found:
+        if np.isfinite(one.value) and one.metric in ("accuracy", "brier", "log-loss"):
+            assert one.low <= one.value <= one.high
+
+
+def test_figures_are_those_of_the_plain_metrics(logs: Logs, tmp_path: Path) -> None:
+    found = {(f.model, f.metric): f.value for f in evaluated(logs, tmp_path, ("pair",)) if f.domain == "pooled"}
+    fold = folds(logs, "pair")
+    kept = runs.gather(logs, "pair", fold, "logistic", runs.Kept(tmp_path))
+    p, weight = kept["probability"], logs.runs.astype(float)
+    assert found["logistic", "auc"] == pytest.approx(metrics.auc(p, logs.label))
+    assert found["logistic", "accuracy"] == pytest.approx(metrics.accuracy(p, logs.label))
+    assert found["logistic", "brier"] == pytest.approx(metrics.brier(p, logs.frequency, weight))
+    assert found["logistic", "log-loss"] == pytest.approx(metrics.log_loss(p, logs.frequency, weight))
+    assert found["logistic", "calibration-error"] == pytest.approx(metrics.calibration_error(p, logs.frequency, weight))
+    each = [metrics.auc(p[rows], logs.label[rows]) for s in ("sums", "words") for rows in [logs.suite == s]]
+    assert found["logistic", "auc-within"] == pytest.approx(np.mean(each))
+    best = max(found[b, "auc"] for b in BASELINES if b in SMALL)
+    assert found[OURS, "auc-minus-best"] == pytest.approx(found[OURS, "auc"] - best)
+
+
+def test_a_perfect_ranking_has_tau_1_and_no_regret(logs: Logs) -> None:
+    for split in ("task", "workflow"):
+        part = figures.Part.of(logs, np.arange(len(logs)), split)
+        tau = figures.ranking(part, logs.frequency, logs.frequency, metrics.kendall_tau)
+        regret = figures.ranking(part, logs.frequency, logs.frequency, metrics.top_regret)
+        assert tau[0] == pytest.approx(1)
+        assert regret == pytest.approx(0)
+
+
+def test_probes_help_to_rank_new_workflows(logs: Logs, tmp_path: Path) -> None:
+    found = {(f.model, f.metric): f.value for f in evaluated(logs, tmp_path, ("workflow",)) if f.domain == "pooled"}
+    assert found[OURS, "kendall-tau-after-10"] > found[OURS, "kendall-tau"] + 0.2
+    assert found[benchmark.ALONE, "kendall-tau-after-10"] > found[benchmark.ALONE, "kendall-tau-after-3"]
+    assert ("suite mean", "kendall-tau-after-3") not in found
+
+
+def test_probes_are_single_runs_on_different_tasks_and_the_same_for_everyone(logs: Logs) -> None:
+    drawn = probes.draw(logs, 3, (0, 1))
+    assert (drawn.runs == 1).all()
+    assert len({*zip(drawn.workflow, drawn.task, strict=True)}) == len(drawn) == 3 * len(logs.workflows)
+    assert (probes.draw(logs, 3, (0, 1)).successes == drawn.successes).all()
+    assert (probes.draw(logs, 99, (0, 1)).workflow == np.sort(logs.workflow)).all()
+
+
+def test_a_run_goes_on_where_it_stopped_and_redo_does_it_again(logs: Logs, tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def counting(encoder: Encoder) -> Estimator:
+        made.append("x")
+        return Majority()
+
+    dealt = {"pair": folds(logs, "pair")}
+    jobs = runs.run_all(logs, dealt, {"majority": counting}, encoder(), runs.Kept(tmp_path))
+    next(jobs), next(jobs)
+    for expected in (5, 5):
+        list(runs.run_all(logs, dealt, {"majority": counting}, encoder(), runs.Kept(tmp_path)))
+        assert len(made) == expected
+    list(runs.run_all(logs, dealt, {"majority": counting}, encoder(), runs.Kept(tmp_path, redo=["majority"])))
+    assert len(made) == 10
+    other = replace(logs, successes=logs.runs - logs.successes)
+    list(runs.run_all(other, dealt, {"majority": counting}, encoder(), runs.Kept(tmp_path)))
+    assert len(made) == 15
+
+
+def test_abstaining_counts_wrong_and_sure_pairs_only(logs: Logs) -> None:
+    part = figures.Part.of(logs, np.arange(len(logs)), "suite")
+    wrong = np.where(logs.label > 0, 0.1, 0.9)
+    half = np.arange(len(logs)) % 2 == 0
+    deviation = np.zeros(len(logs))
+    assert figures.abstaining(part, Estimates(wrong, deviation, half))[0] == pytest.approx(half.mean())
+    assert np.isnan(figures.abstaining(part, Estimates(1 - wrong, deviation, half))[0])
+    unsure = np.where(logs.label > 0, 0.4, 0.6)
+    assert np.isnan(figures.abstaining(part, Estimates(unsure, deviation, half))[0])
+
+
+def test_tables_and_json_show_what_was_found(logs: Logs, tmp_path: Path) -> None:
+    found = evaluated(logs, tmp_path / "kept", ("pair",))
+    (table,) = tables.tables([f for f in found if f.domain == "pooled"], ["brier"])
+    text = tables.markdown(table)
+    assert text.startswith("**brier, unseen pairs")
+    assert all(f"| {model} |" in text for model in SMALL)
+    benchmark.write(tmp_path / "out.json", [*found, replace(found[0], value=float("nan"))])
+    rows = json.loads((tmp_path / "out.json").read_text())
+    assert set(rows[0]) == {"split", "domain", "model", "metric", "value", "low", "high"}
+    assert rows[-1]["value"] is None
+
+
+def test_the_fold_file_keeps_the_folds_and_knows_its_logs(logs: Logs, tmp_path: Path) -> None:
+    path = tmp_path / "folds.json"
+    path.write_text(json.dumps(predictor_folds.make(logs)))
+    for split in SPLITS:
+        assert (predictor_folds.read(logs, split, path) == folds(logs, split)).all()
+    with pytest.raises(predictor_folds.WrongFolds, match="other logs"):
+        predictor_folds.read(generated(tasks=10), "task", path)
+
+
+def test_a_wrong_request_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ["--json", str(tmp_path / "x.json")]
+    for wrong, words in (
+        (["--data", str(tmp_path), "--models", "gnc"], "a model must be one of majority"),
+        (["--data", str(tmp_path), "--splits", "pears"], "a split must be one of pair"),
+        (["--data", str(tmp_path)], "workflows.jsonl.gz is missing"),
+    ):
+        assert benchmark.main([*wrong, *out]) == 2
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", predictor_nets.CONVOLUTIONS)
+class TestGraphNet(EstimatorContract):
+    @pytest.fixture
+    def make(self, name: str) -> Make:
+        return lambda: predictor_nets.GraphNet(name, encoder())
+
+
+def test_networks_leave_torch_as_it_was(logs: Logs) -> None:
+    import torch
+
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    predictor_nets.GraphNet("gcn", encoder()).fit(logs)
+    assert (torch.get_rng_state() == state).all()
+    assert torch.get_num_threads() == threads
+
+
+@needs_data
+def test_the_fold_file_fits_the_data() -> None:
+    logs = read_aflow(DATA / "aflow_runs")
+    for split in SPLITS:
+        assert (predictor_folds.read(logs, split) == folds(logs, split)).all()
+    assert set(benchmark.domains(logs)) == {"Coding", "Math", "Reason", "pooled"}
+    assert {*BASELINES, OURS} <= set(MODELS)
