@@ -1,6 +1,6 @@
 """Compare predictors of workflow success on logged runs: pairs, tasks, workflows and suites that training has not seen.
 
-    python benchmarks/predictor.py --data ../shared/data --splits pair,task,workflow,suite --folds 5 --models all \
+    python benchmarks/predictor.py --data ../shared/data --splits pair,task,workflow,suite --folds 5 --models all \\
         --json predictor.json
 
 Predictions are kept in a folder beside the result file, so the same command goes on where it was stopped.
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import predictor_folds
 from predictor_figures import Figure, Part, figure, figures, probe_tau
-from predictor_models import BASELINES, MODELS
+from predictor_models import ABLATIONS, BASELINES, MODELS
 from predictor_probes import PROBES, probes_alone
 from predictor_runs import Kept, as_estimates, gather, run_all
 from predictor_tables import markdown, tables
@@ -87,7 +87,8 @@ def prepared(args: argparse.Namespace, logs: Logs, console: Console) -> Encoder:
     path = args.json.with_name(f"{args.json.stem}.embeddings.npz")
     encoder = Encoder(open_embedder(args.embedder), read_vectors(path))
     before = len(encoder.known)
-    texts = sorted({text for w in logs.workflows for text in w.nodes} | {task.text for task in logs.tasks})
+    texts = {text for w in logs.workflows for text in w.nodes}
+    texts = sorted(texts | {text for task in logs.tasks for text in (task.text, task.context)})
     for start in track(range(0, len(texts), 16), "embedding", console=console, transient=True):
         encoder.texts(texts[start : start + 16])
     if len(encoder.known) > before:
@@ -104,8 +105,10 @@ def dealt(args: argparse.Namespace, logs: Logs) -> dict[str, np.ndarray]:
 
 def check(args: argparse.Namespace) -> None:
     """Raises BadRequest for names that do not exist."""
-    args.models = list(MODELS) if args.models == ["all"] else args.models
-    asked = (("split", args.splits, SPLITS), ("model", args.models, MODELS), ("model", args.redo, MODELS))
+    groups = {"all": list(MODELS), "ablations": list(ABLATIONS)}
+    args.models = list(dict.fromkeys(name for asked in args.models for name in groups.get(asked, [asked])))
+    models = {**MODELS, **ABLATIONS}
+    asked = (("split", args.splits, SPLITS), ("model", args.models, models), ("model", args.redo, models))
     for what, names, known in asked:
         wrong = [name for name in names if name not in known]
         if wrong:
@@ -120,7 +123,7 @@ def benchmark(args: argparse.Namespace, console: Console) -> list[Figure]:
         predictor_folds.FILE.write_text(json.dumps(predictor_folds.make(logs), indent=1) + "\n")
     fold = dealt(args, logs)
     kept = Kept(args.json.with_name(f"{args.json.stem}.predictions"), args.redo)
-    models = {name: MODELS[name] for name in args.models}
+    models = {name: {**MODELS, **ABLATIONS}[name] for name in args.models}
     args.json.parent.mkdir(parents=True, exist_ok=True)
     total = len(models) * sum(len(np.unique(one)) for one in fold.values())
     jobs = run_all(logs, fold, models, prepared(args, logs, console), kept)
@@ -146,7 +149,9 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="folder with aflow_runs")
     parser.add_argument("--splits", type=names, default=list(SPLITS), help="default: all four")
     parser.add_argument("--folds", type=int, default=FOLDS, help="another number than %(default)s is dealt anew")
-    parser.add_argument("--models", type=names, default=["all"], help=f"of {', '.join(MODELS)}; default all")
+    parser.add_argument(
+        "--models", type=names, default=["all"], help=f"of {', '.join(MODELS)}, all of these, ablations; default all"
+    )
     parser.add_argument("--redo", type=names, default=[], help="models to train again, as after a change of their code")
     parser.add_argument("--json", type=Path, default=Path("predictor.json"), help="result file (%(default)s)")
     parser.add_argument("--embedder", default="embedded", help="as in `luthier` (%(default)s)")
