@@ -13,11 +13,14 @@ from typing import Self
 import numpy as np
 
 from . import mixed
-from .design import AXES, DEFAULT, Design
+from .design import AXES, DEFAULT, SUITE_VARIANCE, WORKFLOW_PARTS, Design
 from .encoding import Encoder
 from .estimator import Estimates, Progress, silent
 from .logs import Logs, Pairs
 from .mixed import DEFAULT_PRIORS, Block, Posterior, Priors, Rows
+from .probe import Probed
+
+OF_WORKFLOW = ("workflow", "model", *WORKFLOW_PARTS)  # blocks that speak of a workflow alone
 
 
 class Ability:
@@ -65,13 +68,36 @@ class Ability:
 
     def logit(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance of the logit before a run, shapes (n,). Raises ValueError before `fit`."""
+        task, group = self.design.tasks(pairs)
+        mean, variance = self._fitted().logit(self.design.columns(pairs), task, group)
+        new_suite, _ = self.design.unseen(pairs)
+        return mean, variance + new_suite * SUITE_VARIANCE + self._new_graph(pairs)
+
+    def _new_graph(self, pairs: Pairs) -> np.ndarray:
+        """What a graph of its own would add to the variance, where training has not seen it; shape (n,)."""
+        place = [block.name for block in self.blocks()].index("workflow")
+        return np.asarray(self.design.unseen(pairs)[1] * self._fitted().block_variance[place])
+
+    def _fitted(self) -> Posterior:
         if self.posterior is None:
             raise ValueError("this predictor has learnt nothing yet; call `fit` first")
-        task, group = self.design.tasks(pairs)
-        mean, variance = self.posterior.logit(self.design.columns(pairs), task, group)
-        new_suite, new_graph = self.design.unseen(pairs)
-        own = {block.name: v for block, v in zip(self.blocks(), self.posterior.block_variance, strict=True)}
-        return mean, variance + new_suite * own["suite"] + new_graph * own["workflow"]
+        return self.posterior
+
+    @property
+    def rho(self) -> float:
+        """How much runs of one pair resemble each other, 0 to 1. Raises ValueError before `fit`."""
+        return self._fitted().rho
+
+    def open_ability(self, pairs: Pairs) -> np.ndarray:
+        """The variance of the workflow's part of each pair's logit, shape (n,). Raises ValueError before `fit`."""
+        of_workflow = np.concatenate([b.columns for b in self.blocks() if b.name.split(":")[0] in OF_WORKFLOW])
+        columns = self.design.columns(pairs)[:, of_workflow].toarray()
+        covariance = self._fitted().covariance[np.ix_(of_workflow, of_workflow)]
+        return np.asarray(np.einsum("ij,jk,ik->i", columns, covariance, columns) + self._new_graph(pairs))
+
+    def probed(self, runs: Logs) -> Probed:
+        """This predictor after a few runs of new workflows or models, without retraining."""
+        return Probed(self, runs)
 
     def predict(self, pairs: Pairs) -> Estimates:
         """What is believed of each pair; it abstains on suites that it was not trained on."""
