@@ -11,6 +11,7 @@ from luthier.predictor.baselines import GradientBoosting, LogisticRegression, Ma
 from luthier.predictor.design import DEFAULT, PARTS
 from luthier.predictor.encoding import Encoder
 from luthier.predictor.estimator import Estimator
+from luthier.predictor.graph_ability import GraphAbility
 
 OURS = "luthier"
 Factory = Callable[[Encoder], Estimator]
@@ -40,5 +41,6 @@ ABLATIONS: Mapping[str, Factory] = {
     "no features": _parts(frozenset()),
     "every feature": _parts(frozenset(PARTS)),
     "normal tails": lambda encoder: Ability(encoder, heavy=False),
+    "with graph network": GraphAbility,
 }
 BASELINES = ("majority", "suite mean", "rasch", "logistic", "boosting")  # the best of these is what must be beaten
