@@ -18,6 +18,7 @@ import numpy as np
 MIN_POINTS = 4  # fewer say nothing about a shape
 HEAD, TAIL = 0.1, 0.2  # shares of the steps that count as the beginning and the end of a curve
 NET = 0.2  # of the scale: the least net change that wandering is compared with
+FINE = 1e-6  # of the scale: less scatter than that is rounding
 JUMP = 0.4  # of a curve's gain: a first step that makes so much of it is the initial weights
 
 
@@ -68,6 +69,12 @@ class Curve:
         """The way from the start to the goal, above zero."""
         return float(self.smooth[0]) - self.goal or float(np.ptp(self.smooth)) or 1.0
 
+    @cached_property
+    def picture(self) -> float:
+        """The height of a picture of the curve, the training curve and the goal, above zero."""
+        shown = self.cost if self.train is None else np.concatenate([self.cost, self.train])
+        return max(float(shown.max()), self.goal) - min(float(shown.min()), self.goal) or 1.0
+
     @property
     def beyond(self) -> float:
         """How much worse than the start the end is, in shares of the scale; negative when better."""
@@ -92,20 +99,35 @@ class Curve:
         return line(self.cost[-self.tail - 1 :])[0] * self.tail / self.scale
 
     @property
-    def steady(self) -> float:
-        """The same fall in shares of the curve's own range: `TAIL` for a straight line, less for one that flattens."""
-        return self.fall * self.scale / (float(np.ptp(self.cost)) or 1.0)
+    def fall_seen(self) -> float:
+        """The same fall in shares of the picture."""
+        return self.fall * self.scale / self.picture
 
     @property
     def clear(self) -> float:
         """How far a line through the last two tails falls over one, in units of the scatter about it."""
         slope, scatter = line(self.cost[-2 * self.tail - 1 :])
-        return slope * self.tail / scatter if scatter > 0 else math.inf
+        return slope * self.tail / (scatter + FINE * self.scale)
+
+    @property
+    def late(self) -> float:
+        """By how much the tail's best report beats all before it, in shares of the scale."""
+        return (float(self.cost[: -self.tail].min()) - float(self.cost.min())) / self.scale
+
+    @property
+    def late_seen(self) -> float:
+        """The same in shares of the picture."""
+        return self.late * self.scale / self.picture
 
     @property
     def lost(self) -> float:
         """What was lost after the best, in shares of the scale."""
         return (float(self.smooth[-1]) - self.low) / self.scale
+
+    @property
+    def lost_seen(self) -> float:
+        """The same in shares of the picture."""
+        return self.lost * self.scale / self.picture
 
     @property
     def undone(self) -> float:
@@ -114,17 +136,22 @@ class Curve:
         return self.lost * self.scale / gained if gained > 0 else 0.0
 
     @property
-    def train_lost(self) -> float:
-        """What training lost since the best of validation, in shares of what validation lost; NaN where unknown."""
-        if self.train is None or self.lost <= 0:
-            return math.nan
-        smooth = median3(self.train)
-        return float(smooth[-1] - smooth[self.best]) / (self.lost * self.scale)
+    def train_left(self) -> float:
+        """What the best report on training data leaves to go to the goal, in shares of the scale; NaN where unknown."""
+        return math.nan if self.train is None else float(median3(self.train).min() - self.goal) / self.scale
 
     @property
-    def train_arrives(self) -> bool:
-        """Whether the training curve ends at the goal or below: then the model is not too weak for it."""
-        return self.train is not None and float(self.train[-1]) <= self.goal
+    def train_end(self) -> float:
+        """What the last report on training data leaves to go to the goal, in shares of the scale; NaN where unknown."""
+        return math.nan if self.train is None else float(self.train[-1] - self.goal) / self.scale
+
+    @property
+    def parted(self) -> float:
+        """By how much validation and training moved apart since the best, in shares of the scale; NaN where unknown."""
+        if self.train is None:
+            return math.nan
+        gap = self.cost - self.train
+        return float(gap[-1] - gap[self.best]) / self.scale
 
     @cached_property
     def later(self) -> np.ndarray:

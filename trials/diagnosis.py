@@ -1,8 +1,9 @@
 """What a trajectory shows: one verdict with its evidence in numbers.
 
-The diagnoses are those of the Trajectory Context Summarizer (Expert Blocks, arXiv 2509.15561, section 3); the rules
-are ours, chosen on labelled curves (docs/diagnosis.md). All compare shares of a curve's scale (`trials/curve.py`), so
-that neither the metric's unit nor its offset matters.
+The diagnoses are those of the Trajectory Context Summarizer (Expert Blocks, arXiv 2509.15561, section 3). A crash, a
+value that is no number, too few points and two rare shapes are judged by rules; all others by the vote of small trees
+fitted to labelled curves (`trials/forest.py`, docs/diagnosis.md). All of them compare shares of the curve's own scale
+(`trials/curve.py`), so that neither the metric's unit nor its offset matters.
 """
 
 from __future__ import annotations
@@ -13,23 +14,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .curve import MIN_POINTS, Curve, curve_of
+from .forest import vote
 from .records import Cause, Direction, State, Trial
 
-# Shares of the scale: the way from the curve's start to the study's best value, or to its own if that is better.
-BEYOND = 0.5  # worse than the start at the end: a curve that ran so far away has diverged
-RISE = 0.03  # lost after the best: less is no overfitting, and a curve that stays so near is on its plateau
-ROUGH = 0.03  # the mean step back, from which a curve is unstable
-SEEN = 0.014  # fallen over the tail: more is still improving
-SLOW = 0.006  # the same for a curve that falls steadily: a slope that goes on is seen sooner than one that ends
-POOR = 2 / 3  # learned of the way: a flat curve that came less far is underfitting
-FAR = 0.05  # still to go at the best: a curve that came nearer is no underfit, however early it settled
-# Other shares and ratios.
-STEADY = 0.18  # of the curve's range, fallen over the tail; a straight line has a fifth
-CLEAR = 1.5  # the fall over the tail in units of the scatter: less may be noise
+WITHIN = 0.03  # of the scale: a curve that stays so near its best is on its plateau
+BEYOND = 0.5  # of the scale, worse than the start at the end: a curve that ran so far away alone has diverged
+ROUGH = 0.03  # of the scale: the mean step back, from which a curve is unstable
 WANDERING = 2.0  # the way to and fro, in units of the net change, from which a curve is unstable
 VALLEYS = 0.25  # of the steps turn from better to worse: a curve is unstable; pure noise has a third
-FOLLOWS = 0.3  # of what validation lost after its best, lost on training data: with no more, the model overfits
-UNDONE = 0.5  # of all that the curve had gained, lost again: if training follows, it has diverged
 
 
 class Verdict(StrEnum):
@@ -92,21 +84,12 @@ def diagnose_curves(
 
 
 def _verdict(c: Curve) -> Verdict:
-    """The first rule that holds; the order is part of the rules."""
-    falls_back = c.lost > max(RISE, c.rough)  # more than its noise
-    if falls_back and c.train_lost <= FOLLOWS:
-        return Verdict.OVERFITTING
-    if c.beyond > BEYOND or (falls_back and c.train is not None and c.undone > UNDONE):
-        return Verdict.DIVERGED
-    if falls_back and c.train is None and c.undone > 0:
-        return Verdict.OVERFITTING
-    if _unstable(c):
-        return Verdict.UNSTABLE
-    if (c.fall > SEEN or (c.fall > SLOW and c.steady > STEADY)) and c.clear > CLEAR:
-        return Verdict.IMPROVING
-    if c.left > FAR and c.covered < POOR and not c.train_arrives:
-        return Verdict.UNDERFITTING
-    return Verdict.PLATEAU
+    """What the trees say; the two shapes that hardly occur among the labelled curves are told by rules."""
+    voted = Verdict(vote(c))
+    back = voted in (Verdict.OVERFITTING, Verdict.DIVERGED) and c.lost > c.rough  # more than its swings
+    if back:
+        return Verdict.DIVERGED if c.train is None and c.beyond > BEYOND else voted
+    return Verdict.UNSTABLE if _unstable(c) else voted
 
 
 def _unstable(c: Curve) -> bool:
@@ -130,7 +113,7 @@ def _worded(verdict: Verdict, c: Curve, steps: Sequence[int], shown: Sequence[fl
             return Diagnosis(verdict, None, f"{c.fall:.1%} of the way to the best gained in the last {c.tail} steps")
         case Verdict.UNDERFITTING:
             return Diagnosis(verdict, steps[c.best], f"flat at {end:.4g}, {c.left:.0%} of the way to the best left")
-    since = steps[c.settled(RISE)]
+    since = steps[c.settled(WITHIN)]
     return Diagnosis(verdict, since, f"about {end:.4g} from step {since} to {steps[-1]}")
 
 
