@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import predictor_folds
-from predictor_figures import Figure, Part, figure, figures, probe_tau
+from predictor_figures import Figure, Part, figure, figures, probe_taus
 from predictor_models import ABLATIONS, BASELINES, MODELS
 from predictor_probes import PROBES, probes_alone
 from predictor_runs import Kept, as_estimates, gather, run_all
@@ -41,6 +41,7 @@ SHOWN = (
     "calibration-error",
     "log-loss",
     "kendall-tau",
+    "kendall-tau-in-fold",
     "top-1-regret",
     "utility",
 )
@@ -64,14 +65,15 @@ def evaluate(logs: Logs, dealt: Mapping[str, np.ndarray], models: Sequence[str],
         arrays = {model: gather(logs, split, fold, model, kept) for model in models}
         found = {model: as_estimates(one) for model, one in arrays.items()}
         for domain, rows in domains(logs).items():
-            yield from figures(logs, split, domain, rows, found, BASELINES)
+            part = Part.of(logs, rows, split)
+            yield from figures(part, split, domain, fold, found, BASELINES)
             if split == "workflow":
-                part = Part.of(logs, rows, split)
                 for count in PROBES:
                     probed = {model: one[f"after {count}"] for model, one in arrays.items() if f"after {count}" in one}
                     probed[ALONE] = probes_alone(logs, fold, count)
                     for model, after in probed.items():
-                        yield figure(split, domain, model, f"kendall-tau-after-{count}", probe_tau(part, after))
+                        for name, drawn in probe_taus(part, after, count, fold).items():
+                            yield figure(split, domain, model, name, drawn)
 
 
 def read_vectors(path: Path) -> dict[str, np.ndarray]:
@@ -171,7 +173,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     write(args.json, found)
-    shown = [] if args.metrics == ["all"] else [*args.metrics, *(f"kendall-tau-after-{n}" for n in PROBES)]
+    shown = (
+        []
+        if args.metrics == ["all"]
+        else [*args.metrics, *(f"{m}-after-{n}" for m in args.metrics if "tau" in m for n in PROBES)]
+    )
     for table in tables(found, shown):
         console.print(markdown(table) if args.markdown else table, soft_wrap=args.markdown)
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import xlogy
@@ -57,10 +58,20 @@ class Part:
 
 
 def figure(split: str, domain: str, model: str, metric: str, found: np.ndarray) -> Figure:
-    """The first of the values, with the interval of the others."""
-    drawn = found[1:][np.isfinite(found[1:])]
-    ends = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(drawn) else (np.nan, np.nan)
-    return Figure(split, domain, model, metric, float(found[0]), float(ends[0]), float(ends[1]))
+    """The first of the values, with the interval of the others.
+
+    A resampling adds noise to the truth, which pulls rankings towards 0 and calibration errors and regrets up. So the
+    interval is moved by what its mean is off, and cut where the metric ends.
+    """
+    drawn, value = found[1:][np.isfinite(found[1:])], float(found[0])
+    if not len(drawn):
+        return Figure(split, domain, model, metric, value, float("nan"), float("nan"))
+    ends = value - drawn.mean() + np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    bottom, top = (
+        (-1.0, 1.0) if "tau" in metric or "minus" in metric else (0.0, np.inf if metric == "log-loss" else 1.0)
+    )
+    low, high = np.clip(ends, bottom, top)
+    return Figure(split, domain, model, metric, value, float(low), float(high))
 
 
 def row_metrics(part: Part, found: Estimates) -> dict[str, np.ndarray]:
@@ -101,12 +112,15 @@ def abstaining(part: Part, found: Estimates) -> np.ndarray:
 Ranking = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-def ranking(part: Part, predicted: np.ndarray, true: np.ndarray, metric: Ranking) -> np.ndarray:
+def ranking(
+    part: Part, predicted: np.ndarray, true: np.ndarray, metric: Ranking, fold: np.ndarray | None = None
+) -> np.ndarray:
     """A metric of how workflows are ranked by their mean over tasks, in each suite, averaged over suites.
 
     Args:
         predicted: shape (n,), of the rows of the part.
         true: the same.
+        fold: the same, for Kendall's tau among workflows of one fold.
 
     Returns:
         Shape (1 + RANKING_DRAWS,).
@@ -128,7 +142,8 @@ def ranking(part: Part, predicted: np.ndarray, true: np.ndarray, metric: Ranking
             there, ours, theirs = (times @ cell.T for cell in cells)
             weight = (there > 0).astype(float)
             rates = [np.round(x / np.maximum(there, 1), 12) for x in (ours, theirs)]
-        found.append(_safe(metric, *rates, weight))
+        within = metric if fold is None else partial(metrics.kendall_tau, block=fold[rows][first])
+        found.append(_safe(within, *rates, weight))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.nanmean(found, axis=0)) if np.isfinite(found).any() else np.full(len(times), np.nan)
 
@@ -142,34 +157,46 @@ def _safe(metric: Ranking, predicted: np.ndarray, true: np.ndarray, weight: np.n
     return np.where(some & np.isnan(found), 0.0, found)
 
 
-def rankings(part: Part, found: Estimates) -> dict[str, np.ndarray]:
+def taus(part: Part, predicted: np.ndarray, fold: np.ndarray, ending: str = "") -> dict[str, np.ndarray]:
+    """Kendall's tau by resampling: over all workflows of a suite, and where workflows are unseen also in each fold.
+
+    Workflows of different folds were predicted by different trainings, each of which has seen what the other has not:
+    a training that lacks the good ones expects less of them, which is an artefact of the folds.
+    """
+    found = {f"kendall-tau{ending}": ranking(part, predicted, part.logs.frequency, metrics.kendall_tau)}
+    if part.by_graph:
+        name = f"kendall-tau-in-fold{ending}"
+        found[name] = ranking(part, predicted, part.logs.frequency, metrics.kendall_tau, fold[part.rows])
+    return found
+
+
+def rankings(part: Part, found: Estimates, fold: np.ndarray) -> dict[str, np.ndarray]:
     """Ranking metrics by resampling. FLORA's utility ranks by decisions and labels, the others by rates."""
     p = found.probability[part.rows]
     return {
-        "kendall-tau": ranking(part, p, part.logs.frequency, metrics.kendall_tau),
+        **taus(part, p, fold),
         "top-1-regret": ranking(part, p, part.logs.frequency, metrics.top_regret),
         "utility": ranking(part, (p >= 0.5).astype(float), part.logs.label.astype(float), metrics.utility),
     }
 
 
-def probe_tau(part: Part, after: np.ndarray) -> np.ndarray:
+def probe_taus(part: Part, after: np.ndarray, count: int, fold: np.ndarray) -> dict[str, np.ndarray]:
     """Kendall's tau after probes, mean over the sets of probes; `after` of shape (sets, n of the whole)."""
-    taus = [ranking(part, one[part.rows], part.logs.frequency, metrics.kendall_tau) for one in after]
-    return np.asarray(np.mean(taus, axis=0))
+    each = [taus(part, one[part.rows], fold, f"-after-{count}") for one in after]
+    return {name: np.asarray(np.mean([one[name] for one in each], axis=0)) for name in each[0]}
 
 
 def figures(
-    logs: Logs, split: str, domain: str, rows: np.ndarray, found: Mapping[str, Estimates], baselines: Sequence[str]
+    part: Part, split: str, domain: str, fold: np.ndarray, found: Mapping[str, Estimates], baselines: Sequence[str]
 ) -> Iterator[Figure]:
-    """All figures of one domain on one split, model by model."""
-    part = Part.of(logs, rows, split)
+    """All figures of one domain on one split, model by model; `fold` of each row of the whole."""
     area = {model: aucs(part, estimates) for model, estimates in found.items()}
     best = {
         name: max((b for b in baselines if b in area), key=lambda b: float(np.nan_to_num(area[b][name][0])), default="")
         for name in ("auc", "auc-within")
     }
     for model, estimates in found.items():
-        values = {**row_metrics(part, estimates), **rankings(part, estimates)}
+        values = {**row_metrics(part, estimates), **rankings(part, estimates, fold)}
         values |= {name: area[model][name] for name in ("auc", "auc-within")}
         values |= {f"{n}-minus-best": area[model][n] - area[b][n] for n, b in best.items() if b and model != b}
         if split == "suite":

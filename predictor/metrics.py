@@ -49,13 +49,16 @@ def bin_of(probability: np.ndarray) -> np.ndarray:
     return np.asarray(np.minimum((probability * BINS).astype(int), BINS - 1))
 
 
-def kendall_tau(predicted: np.ndarray, true: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+def kendall_tau(
+    predicted: np.ndarray, true: np.ndarray, weight: np.ndarray | None = None, block: np.ndarray | None = None
+) -> np.ndarray:
     """Kendall's tau-b between two rankings of n things; a tie in both counts for nothing.
 
     Args:
         predicted: shape (..., n); each leading index is a ranking of its own.
         true: the same shape.
         weight: the same shape: how often each thing stands in the ranking, 0 for not at all. Its copies are ties.
+        block: shape (n,): only things of one block are compared; all with all where it is not given.
 
     Returns:
         Shape (...); NaN where either side is all ties.
@@ -63,6 +66,8 @@ def kendall_tau(predicted: np.ndarray, true: np.ndarray, weight: np.ndarray | No
     weights = np.ones(np.shape(predicted)) if weight is None else weight
     ours, theirs = _signs(predicted), _signs(true)
     pairs = weights[..., :, None] * weights[..., None, :]
+    if block is not None:
+        pairs = pairs * (block[:, None] == block)
     with np.errstate(invalid="ignore", divide="ignore"):
         untied = np.sqrt((pairs * np.abs(ours)).sum((-1, -2)) * (pairs * np.abs(theirs)).sum((-1, -2)))
         return np.asarray((pairs * ours * theirs).sum((-1, -2)) / untied)

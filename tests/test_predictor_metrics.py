@@ -146,3 +146,14 @@ def test_a_perfect_ranking_without_ties_has_utility_1(order: list[int]) -> None:
 def test_the_order_of_rows_does_not_matter(both: tuple[np.ndarray, np.ndarray]) -> None:
     for metric in (metrics.kendall_tau, metrics.top_regret, metrics.utility):
         assert float(metric(*both)) == pytest.approx(float(metric(both[0][::-1], both[1][::-1])), nan_ok=True)
+
+
+@given(arrays(4, 8))
+def test_tau_within_blocks_compares_nothing_across(both: tuple[np.ndarray, np.ndarray]) -> None:
+    block = np.arange(len(both[0])) % 2
+    lifted = both[0] + 10 * block
+    assert metrics.kendall_tau(lifted, both[1], block=block) == pytest.approx(
+        metrics.kendall_tau(*both, block=block), nan_ok=True
+    )
+    one = np.zeros(len(block))
+    assert metrics.kendall_tau(*both, block=one) == pytest.approx(metrics.kendall_tau(*both), nan_ok=True)
