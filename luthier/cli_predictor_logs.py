@@ -46,7 +46,7 @@ def import_source(
     file = log_file(name or _name_of(source), logs_folder(to))
     if file.exists() and not force:
         raise LogFault(f"{file}: logs of this name are there already; choose another --name, or write over by --force")
-    found = _read(source)
+    found = read_told(source)
     write_logs(found.logs, file)
     _tell({**_counts(found), "file": str(file)}, json, f"{_sentence(found)}\nwritten to {file}")
 
@@ -59,12 +59,12 @@ def export_source(
     """Write logs in FLORA-Bench's layout, for its own code: 80, 10 and 10 % of the pairs, a label by the majority."""
     from .predictor.flora import write_flora
 
-    found = _read(source)
+    found = read_told(source)
     files = [str(file) for file in write_flora(found.logs, folder)]
     _tell({**_counts(found), "files": files}, json, "\n".join([_sentence(found), "written:", *files]))
 
 
-def _read(source: Path) -> Imported:
+def read_told(source: Path) -> Imported:
     """The source's logs; what was passed over is said on standard error."""
     from .predictor.sources import read_source
 

@@ -96,14 +96,14 @@ def table(figures: Sequence[Figure], split: str) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
-def in_words(figure: Figure | None) -> str:
-    """A figure with its interval: AUC and accuracy in per cent, errors as they are."""
+def in_words(figure: Figure | None, *, interval: bool = True) -> str:
+    """A figure, with its interval where wanted: AUC and accuracy in per cent, errors as they are."""
     if figure is None or figure.value is None:
         return ""
     scale, digits = (1, 3) if figure.metric in ("Brier", "calibration error") else (100, 1)
     sign = "+" if " - " in figure.model else ""
     shown = f"{scale * figure.value:{sign}.{digits}f}"
-    if figure.low is None or figure.high is None:
+    if not interval or figure.low is None or figure.high is None:
         return shown
     return f"{shown} ({scale * figure.low:{sign}.{digits}f} to {scale * figure.high:{sign}.{digits}f})"
 

@@ -167,7 +167,7 @@ def _packed(scaling: Scaling, large: Any) -> dict[str, Any]:
 def _root(covariance: np.ndarray) -> np.ndarray:
     """A triangle R with R'R the covariance, row by row; whatever is rounded later, R'R has no negative variance."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    triangle: np.ndarray = np.linalg.qr(np.sqrt(np.maximum(values, 0))[:, None] * vectors.T, mode="r")
+    triangle = np.linalg.qr(np.sqrt(np.maximum(values, 0))[:, None] * vectors.T).R
     rows, columns = np.triu_indices(len(values))
     return np.asarray(triangle[rows, columns])
 

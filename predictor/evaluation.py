@@ -5,7 +5,7 @@ Whoever evaluates may keep the estimates of finished folds, so that a stopped ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -165,12 +165,3 @@ def _figure(split: str, model: str, metric: str, values: np.ndarray) -> Figure:
     low, high = (float(x) for x in np.quantile(drawn, [0.025, 0.975])) if len(drawn) else (None, None)
     value = float(values[0]) if np.isfinite(values[0]) else None
     return Figure(split=split, model=model, metric=metric, value=value, low=low, high=high)
-
-
-def names_of(text: str, known: Sequence[str]) -> list[str]:
-    """Splits from words with commas. Raises ValueError for an unknown one."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names or [text]:
-        if name not in known:
-            raise ValueError(f"--splits takes {', '.join(known)}, with commas between, but got {name!r}")
-    return list(dict.fromkeys(names))

@@ -1,0 +1,1 @@
+../../luthier/cli_predictor_train.py

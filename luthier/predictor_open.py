@@ -1,0 +1,132 @@
+"""What the predictor's commands open: logs, checkpoints and the embedder, with one message where one is not here."""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .cli_predictor_logs import read_told
+from .predictor.checkpoint import Stored, read
+from .predictor.embeddings import EmbeddingFile
+from .predictor.encoding import Encoder
+from .predictor.errors import CheckpointFault, LogFault
+from .predictor.log_place import logs_folder
+
+if TYPE_CHECKING:
+    from .predictor.ability import Ability
+    from .predictor.logs import Logs
+
+NAME = "predictor"
+ENDING = ".pt"
+
+
+def predictor_folder() -> Path:
+    """Where checkpoints and vectors of texts lie, beside the imported logs."""
+    return logs_folder().parent
+
+
+def checkpoint_path(name: str) -> Path:
+    """The checkpoint of a name."""
+    return predictor_folder() / f"{name}{ENDING}"
+
+
+def open_checkpoint(given: str | None) -> Stored:
+    """The checkpoint of a name or at a path; without either the user's own, else the one that ships with the package.
+
+    Raises:
+        CheckpointFault: there is none, or it cannot be used.
+    """
+    own = checkpoint_path(given or NAME)
+    places = [Path(given).expanduser()] if given and given.endswith(ENDING) else [own, *([] if given else [_shipped()])]
+    for place in places:
+        if place.is_file():
+            return read(place)
+    raise CheckpointFault(f"{places[0]}: no predictor is here yet; make one: luthier predictor train")
+
+
+def _shipped() -> Path:
+    return Path(str(files("luthier.predictor"))) / "shipped.pt"
+
+
+def open_ability(stored: Stored) -> Ability:
+    """The predictor of a checkpoint with its embedder.
+
+    Raises:
+        CheckpointFault: the embedder is not here, or another one.
+    """
+    from .models import embedder as embedders
+    from .models.errors import ModelError, ModelSpecError
+
+    try:
+        opened = embedders.open_embedder(stored.spec) if stored.embedder != "none" else None
+    except (ModelSpecError, ModelError) as error:
+        raise CheckpointFault(f"{stored.path}: it reads texts by {stored.embedder}, but {error}") from error
+    return stored.ability(with_known(Encoder(opened)))
+
+
+def open_encoder(spec: str) -> Encoder:
+    """An encoder that knows what was embedded earlier; without vectors, and it is said, where the embedder is missing.
+
+    Raises:
+        ModelSpecError: the words name none.
+    """
+    from .models import embedder as embedders
+    from .models.errors import ModelMissing
+
+    try:
+        return with_known(Encoder(embedders.open_embedder(spec)))
+    except ModelMissing as error:
+        print(f"training without texts, by structure and surface alone: {error}", file=sys.stderr)
+        return Encoder(None)
+
+
+def with_known(encoder: Encoder) -> Encoder:
+    """The encoder, with the vectors that lie on disk."""
+    encoder.known.update(embedding_file(encoder).read() if encoder.size else {})
+    return encoder
+
+
+def embedding_file(encoder: Encoder) -> EmbeddingFile:
+    """Where the encoder's vectors are kept."""
+    return EmbeddingFile(predictor_folder(), encoder.name, encoder.size)
+
+
+def open_logs(source: Path | None) -> Logs:
+    """The logs of a source, else all that were imported; what was passed over is said on standard error.
+
+    Raises:
+        LogFault: there are none, or they are of no known kind.
+    """
+    place = logs_folder() if source is None else source.expanduser()
+    if source is None and not any(place.glob("*.jsonl")):
+        raise LogFault(f"{place}: no logs are here yet; name a SOURCE, or run: luthier predictor import SOURCE")
+    return read_told(place).logs
+
+
+class KeptFolds:
+    """Estimates of finished folds in a folder: `evaluation.Kept`, one small file a fold and model."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.taken = 0  # how many were there already
+
+    def get(self, name: str) -> np.ndarray | None:
+        """What was kept; None where nothing was, or it cannot be read."""
+        try:
+            found: np.ndarray = np.load(self.folder / f"{name}.npy", allow_pickle=False)
+        except (OSError, ValueError, EOFError):
+            return None
+        self.taken += 1
+        return found
+
+    def put(self, name: str, probability: np.ndarray) -> None:
+        """Keep an array, whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        part = self.folder / f".{name}.part"
+        with part.open("wb") as file:
+            np.save(file, probability, allow_pickle=False)
+        part.replace(self.folder / f"{name}.npy")
