@@ -176,6 +176,9 @@ def pairs_in(path: Path, suite: str) -> list[Asked]:
     Raises:
         LogFault: a line is bad, or there is none.
     """
+    if not path.is_file():
+        rule = "without a TASK this must be a file of pairs, JSON lines with FLORA's keys"
+        raise LogFault(f"{path}: {rule}, but there is none; name a task, or check the path")
     found = []
     for number, text in read_lines(path, Faults(strict=True)):
         try:

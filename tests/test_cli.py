@@ -36,7 +36,16 @@ space:
 budget: {trials: 3}
 noise: 1
 """
-COMMANDS = ["init", "tune", "show", "doctor", "models list", "models pull", "models probe"]
+COMMANDS = [
+    "init",
+    "tune",
+    "show",
+    "doctor",
+    "models list",
+    "models pull",
+    "models probe",
+    *(f"predictor {name}" for name in ("train", "evaluate", "predict", "explain", "card")),
+]
 
 
 @pytest.fixture

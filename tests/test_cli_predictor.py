@@ -1,0 +1,315 @@
+"""`luthier predictor train`, `evaluate`, `predict`, `explain` and `card` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from luthier import cli
+from luthier.models import embedder as embedders
+from luthier.models.errors import ModelMissing
+from luthier.models.fake_embedder import HashEmbedder
+from luthier.predictor.log_line import our_line
+from luthier.predictor.own_logs import write_logs
+from luthier.predictor.testing import generated
+from luthier.predictor_train import kept_folder
+
+Run = Callable[..., tuple[int, str, str]]
+TASK = "What is 3 + 4?"
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with logs, and a predictor trained on them with an embedder that counts words."""
+    place = tmp_path_factory.mktemp("predictor-home")
+    write_logs(generated(30, 10), place / "predictor" / "logs" / "sums.jsonl")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LUTHIER_HOME", str(place))
+        patch.setattr(embedders, "open_embedder", _words)
+        assert _main(patch, "train", "--folds", "2") == 0
+    return place
+
+
+@pytest.fixture
+def run(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command in a copy of that home; (exit code, standard output, standard error)."""
+    shutil.copytree(home, tmp_path / "home")
+    monkeypatch.setenv("LUTHIER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "110")
+    monkeypatch.setattr(embedders, "open_embedder", _words)
+
+    def command(*args: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        code = _main(monkeypatch, *args)
+        return (code, *capsys.readouterr())
+
+    return command
+
+
+def _main(patch: pytest.MonkeyPatch, *args: str) -> int:
+    patch.setattr(sys, "argv", ["luthier", "predictor", *args])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    return int(ended.value.code or 0)
+
+
+def _words(spec: str | None = None) -> HashEmbedder | None:
+    return None if spec == "none" else HashEmbedder(16)
+
+
+def _missing(spec: str | None = None) -> None:
+    raise ModelMissing("minilm-l6 is not on this machine yet; run: luthier models pull minilm-l6")
+
+
+def home_of(run: Run) -> Path:
+    return Path(os.environ["LUTHIER_HOME"]) / "predictor"
+
+
+def flow(path: Path, **changes: Any) -> str:
+    """A file with a workflow."""
+    logs = generated()
+    line = our_line((logs.workflows[3], logs.tasks[1], 5, 2))
+    path.write_text(json.dumps({**line, **changes}))
+    return str(path)
+
+
+def test_training_reports_beside_the_baselines_and_writes_a_checkpoint(run: Run) -> None:
+    code, out, err = run("train", "--name", "mine", "--folds", "2")
+    assert code == 0
+    for word in ("majority", "suite mean", "Rasch", "luthier", "AUC", "the best baseline", "150 pairs"):
+        assert word in out
+    assert "evaluating split task" in err
+    assert (home_of(run) / "mine.pt").exists()
+    assert not kept_folder(home_of(run) / "mine.pt").exists()
+
+
+def test_training_on_a_folder_of_ones_own_gives_json_with_every_figure(run: Run, tmp_path: Path) -> None:
+    write_logs(generated(8, 6), tmp_path / "mine" / "a.jsonl.gz")
+    code, out, _ = run("train", str(tmp_path / "mine"), "--out", str(tmp_path / "x.pt"), "--folds", "2", "--json")
+    told = json.loads(out)
+    assert (code, told["checkpoint"]) == (0, str(tmp_path / "x.pt"))
+    assert told["card"]["counts"] == {"workflows": 6, "graphs": 6, "tasks": 8, "pairs": 24, "runs": 120}
+    assert {f["split"] for f in told["card"]["figures"]} == {"pair", "task", "workflow"}
+    assert {f["model"] for f in told["card"]["figures"]} >= {"luthier", "Rasch", "majority", "suite mean"}
+
+
+def test_training_twice_is_the_same(run: Run, tmp_path: Path) -> None:
+    told = []
+    for name in ("a", "b"):
+        _, out, _ = run("train", "--name", name, "--folds", "2", "--seed", "3", "--json")
+        told.append(json.loads(out)["card"])
+    assert told[0]["figures"] == told[1]["figures"]
+    assert told[0]["data_hash"] == told[1]["data_hash"]
+
+
+def test_without_an_embedder_it_says_so_once_and_trains_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedders, "open_embedder", _missing)
+    code, _, err = run("train", "--name", "bare", "--no-evaluate")
+    assert code == 0
+    assert err.count("luthier models pull minilm-l6") == 1
+    code, out, _ = run("card", "--model", "bare")
+    assert "reads no texts" in out
+    assert "was not evaluated" in out
+    assert run("predict", "sums-0", "0", "--model", "bare")[0] == 0
+
+
+def test_asking_without_the_embedder_says_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(embedders, "open_embedder", _missing)
+    code, out, err = run("predict", "sums-0", TASK)
+    assert (code, out) == (2, "")
+    assert "luthier models pull minilm-l6" in err
+
+
+def test_finished_folds_and_embedded_texts_are_not_done_again(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from luthier.predictor.ability import Ability
+
+    fits = []
+    whole = Ability.fit
+
+    def stopped(self: Ability, *args: Any) -> Ability:
+        fits.append(self.name)
+        if len(fits) == 7:
+            raise KeyboardInterrupt
+        return whole(self, *args)
+
+    monkeypatch.setattr(Ability, "fit", stopped)
+    code, _, err = run("train", "--name", "slow", "--folds", "3")
+    assert code == 130
+    assert "the same command goes on" in err
+    assert not (home_of(run) / "slow.pt").exists()
+    monkeypatch.setattr(embedders, "open_embedder", lambda spec=None: _Once())
+    fits = [""] * 7
+    assert run("train", "--name", "slow", "--folds", "3")[0] == 0
+    assert len(fits) - 7 == 3 * 3 * 2 - 6 + 1  # three splits of three folds and two models; all but six; and the end
+    _, resumed, _ = run("card", "--model", "slow", "--json")
+    assert run("train", "--name", "quick", "--folds", "3")[0] == 0
+    _, fresh, _ = run("card", "--model", "quick", "--json")
+    assert json.loads(resumed)["figures"] == json.loads(fresh)["figures"]
+
+
+class _Once(HashEmbedder):
+    """Has embedded everything already."""
+
+    def __init__(self) -> None:
+        super().__init__(16)
+
+    def embed(self, texts: Any) -> np.ndarray:
+        raise AssertionError(f"embedded again: {texts}")
+
+
+def test_a_question_is_answered_with_an_interval(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("predict", flow(tmp_path / "w.json"), TASK)
+    assert code == 0
+    assert "95 % interval" in out
+    assert "the task was never run" in out or "features alone speak" in out
+    for told in (
+        json.loads(run("predict", "sums-0", TASK, "--json")[1]),
+        json.loads(run("predict", "sums-0", "0", "--json")[1]),
+    ):
+        assert 0 <= told["low"] < told["probability"] < told["high"] <= 1
+        assert (told["abstains"], told["suite"]) == (False, "sums")
+
+
+def test_a_known_task_is_known_by_its_id_its_words_or_a_file_with_them(run: Run, tmp_path: Path) -> None:
+    text = generated(30, 10).tasks[4].text
+    (tmp_path / "task.txt").write_text(text + "\n")
+    answers = [run("predict", "sums-0", asked, "--json")[1] for asked in ("4", text, f"@{tmp_path / 'task.txt'}")]
+    assert answers[0] == answers[1] == answers[2]
+    assert "known from the logs" in answers[0]
+
+
+def test_it_abstains_in_words_on_another_suite(run: Run, tmp_path: Path) -> None:
+    code, out, _ = run("predict", "planner-critic", "Tune val_loss of train.py", "--llm", "qwen")
+    assert code == 0
+    assert "abstains, as it was not trained on suite 'tuning' (known: sums, words" in out
+    told = json.loads(run("predict", "planner-critic", TASK, "--suite", "sums", "--json")[1])
+    assert not told["abstains"]
+
+
+def test_many_pairs_at_once(run: Run, tmp_path: Path) -> None:
+    logs = generated(30, 10)
+    lines = [our_line((logs.workflows[0], logs.tasks[t], 1, 1)) for t in range(6)]
+    for line in lines:
+        del line["label"], line["runs"], line["successes"]
+    file = tmp_path / "pairs.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    told = json.loads(run("predict", str(file), "--json")[1])
+    single = [json.loads(run("predict", "sums-0", str(t), "--json")[1]) for t in (0, 4)]
+    assert [told[0]["probability"], told[4]["probability"]] == pytest.approx([one["probability"] for one in single])
+    code, out, _ = run("predict", str(file))
+    assert (code, out.count("sums-0")) == (0, 6)
+
+
+def test_parts_sum_to_the_logit_and_each_step_is_told(run: Run, tmp_path: Path) -> None:
+    told = json.loads(run("explain", "sums-0", "4", "--json")[1])
+    assert sum(part["value"] for part in told["parts"]) == pytest.approx(told["logit"])
+    assert len(told["steps"]) == len(generated(30, 10).workflows[0].nodes)
+    code, out, _ = run("explain", flow(tmp_path / "w.json"), TASK)
+    assert code == 0
+    for word in ("task difficulty", "workflow ability", "(not seen)", "sum", "adds"):
+        assert word in out
+
+
+def test_the_card_is_markdown_and_json(run: Run) -> None:
+    code, out, _ = run("card")
+    assert code == 0
+    assert "# Predictor predictor" in out
+    assert "## What it cannot do" in out
+    told = json.loads(run("card", "--json")[1])
+    assert told["embedder"] == "hash-16"
+    assert all(figure["value"] is None or np.isfinite(figure["value"]) for figure in told["figures"])
+
+
+def test_evaluating_by_any_split(run: Run) -> None:
+    code, out, _ = run("evaluate", "--splits", "task,suite", "--folds", "2", "--json")
+    assert code == 0
+    assert {figure["split"] for figure in json.loads(out)["figures"]} == {"task", "suite"}
+
+
+def test_a_checkpoint_is_tried_on_other_logs_and_never_on_its_own(run: Run, tmp_path: Path) -> None:
+    checkpoint = str(home_of(run) / "predictor.pt")
+    code, _, err = run("evaluate", checkpoint)
+    assert code == 2
+    assert "other logs than those it learnt from" in err
+    write_logs(generated(40, 14), tmp_path / "new.jsonl")
+    code, out, _ = run("evaluate", checkpoint, "--on", str(tmp_path / "new.jsonl"), "--json")
+    assert code == 0
+    assert {figure["model"] for figure in json.loads(out)["figures"]} == {"luthier"}
+
+
+def test_logs_that_are_too_small_for_a_split_are_still_learnt_from(run: Run, tmp_path: Path) -> None:
+    logs = generated(6, 2)
+    write_logs(logs.take(logs.workflow == 0), tmp_path / "one.jsonl")
+    code, out, _ = run("train", str(tmp_path / "one.jsonl"), "--name", "small")
+    assert code == 0
+    assert "workflow cannot be evaluated: it takes more than one workflow" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("predict", "sums-99", TASK), "did you mean 'sums-"),
+        (("predict", "planer-critic", TASK), "did you mean 'planner-critic'?"),
+        (("predict", "nothing.json", TASK), "check the path"),
+        (("predict", "sums-0", "@nothing.txt"), "check the path"),
+        (("predict", "sums-0", TASK, "--model", "other"), "luthier predictor train"),
+        (("card", "--model", "nowhere.pt"), "luthier predictor train"),
+        (("train", "nowhere"), "check the path"),
+        (("train", "--name", "../x"), "--name"),
+        (("evaluate", "--splits", "pairs"), "pair, task, workflow, suite"),
+        (("predict", "pairs.jsonl"), "check the path"),
+        (("predict", "sums-0"), "name a task"),
+    ],
+)
+def test_what_cannot_be_done_is_one_message(run: Run, args: tuple[str, ...], said: str) -> None:
+    code, out, err = run(*args)
+    assert (code, out) == (2, "")
+    assert said in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"nodes": {"0": "a"}}', '{"nodes": {}, "edge_index": []}'])
+def test_a_file_that_is_no_workflow_is_one_message(run: Run, tmp_path: Path, text: str) -> None:
+    (tmp_path / "w.json").write_text(text)
+    code, out, err = run("predict", str(tmp_path / "w.json"), TASK)
+    assert (code, out) == (2, "")
+    assert "w.json" in err
+
+
+def test_without_anything_it_says_how_to_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LUTHIER_HOME", str(tmp_path))
+    assert _main(monkeypatch, "train") == 2
+    assert "luthier predictor import SOURCE" in capsys.readouterr().err
+
+
+def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:
+    """A real process, a real signal, while folds are evaluated."""
+    write_logs(generated(120, 30, runs=2), tmp_path / "logs.jsonl")
+    command = [sys.executable, "-m", "luthier", "predictor", "train", "logs.jsonl", "--embedder", "none"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    env = {**os.environ, "LUTHIER_HOME": str(tmp_path)}
+    with subprocess.Popen(command, cwd=tmp_path, env=env, text=True, **pipes) as process:
+        deadline = time.monotonic() + 120
+        while not list((tmp_path / "predictor").glob("*.folds/*/*.npy")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, "the same command goes on" in err) == (130, True)
+    assert "Traceback" not in err
