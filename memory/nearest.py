@@ -9,7 +9,7 @@ import numpy as np
 
 from .filters import conditions
 from .sidecar import Sidecar
-from .sqlite_rows import ONE_OF, ids
+from .sqlite_rows import to_json
 from .store import Filter
 from .vectors import Matrix, exactly
 
@@ -63,9 +63,11 @@ class Nearest:
         """The `k` best of those rows of `notes` whose notes pass, by their vectors in the file."""
         passing, values = conditions(where)
         found = connection.execute(
-            "SELECT n.id, v.vector FROM notes n JOIN vectors v ON v.note = n.id AND v.revision = n.head "
-            f"WHERE v.model = ? AND n.seq {ONE_OF} AND {passing}",
-            (self._model, ids(rows), *values),
+            # CROSS: SQLite must begin with the few, but would begin with all vectors of the model.
+            "SELECT n.id, v.vector FROM json_each(?) few CROSS JOIN notes n ON n.seq = few.value "
+            "CROSS JOIN vectors v ON v.note = n.id AND v.revision = n.head AND v.model = ? "
+            f"WHERE {passing}",
+            (to_json(rows), self._model, *values),
         ).fetchall()
         if not found:
             return []
