@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
@@ -59,6 +60,11 @@ def parts(role: str) -> list[str]:
 def roles() -> list[str]:
     """Every role that has a prompt file."""
     return sorted(entry.name.removesuffix(".md") for entry in _folder().iterdir() if entry.name.endswith(".md"))
+
+
+def prompt_hash(role: str) -> str:
+    """Twelve hexadecimal digits of a role's file: whose prompt it was, in a log or in a note."""
+    return sha256((_folder() / f"{role}.md").read_bytes()).hexdigest()[:12]
 
 
 def fence(text: str, label: str, limit: int, keep: str = "end") -> str:

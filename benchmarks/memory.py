@@ -7,6 +7,10 @@ as a person does (`memory_questions.py`). Every second task is for development: 
 to be believed is the other half, whose notes are in the same memory. Recall@k is the share of a question's answers
 among the first k notes, of as many as k can hold; in brackets the 95 % bootstrap interval over questions, whole tasks
 at a time. `bare` memories hold the notes' contents alone, without the context, keywords and tags that code gives them.
+
+    python benchmarks/memory.py --data ../shared/data --tasks 2 --evolve embedded --memory evolved.db
+
+has a model construct and evolve the notes of a copy, and asks all questions of both.
 """
 
 from __future__ import annotations
@@ -24,19 +28,22 @@ import numpy as np
 from memory_questions import Question, questions
 from memory_tasks import Past, all_tasks
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 from stats import Interval, clustered
 from suites import DataMissing
 
+from luthier.graphs.evolving import evolve
 from luthier.memory.likeness import link_alike
 from luthier.memory.note import CODE, Kind, LinkType, Proposal
 from luthier.memory.recording import learn, record
 from luthier.memory.retrieval import Fusion, Weights, embed_missing, retrieve
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter, Store
+from luthier.models.caller import Caller
 from luthier.models.embedder import Embedder, open_embedder
 from luthier.models.fake_embedder import HashEmbedder
+from luthier.models.open import open_model
 
 OURS = "fused + hops"
 KS = (5, 10)
@@ -58,7 +65,7 @@ def along(**links: float) -> Weights:
     return Weights(links={LinkType[name.upper()]: weight for name, weight in links.items()})
 
 
-METHODS: Mapping[str, Method] = {
+METHODS: dict[str, Method] = {
     "dense": Method(Weights(1, 0), hops=0),
     "full text": Method(Weights(0, 1), hops=0),
     "fused": Method(hops=0),
@@ -79,12 +86,13 @@ METHODS: Mapping[str, Method] = {
     "bare: fused": Method(hops=0, memory="bare"),
     "bare: fused + hops": Method(memory="bare"),
 }
-EVOLVED: Mapping[str, Method] = {
+EVOLVED: dict[str, Method] = {
     "evolved: dense": Method(Weights(1, 0), hops=0, memory="evolved"),
     "evolved: full text": Method(Weights(0, 1), hops=0, memory="evolved"),
     "evolved: fused": Method(hops=0, memory="evolved"),
     "evolved: fused + hops": Method(memory="evolved"),
-    "evolved: + similar 0.25": Method(along(same_task=1, similar=0.25), memory="evolved"),
+    "evolved: same task only": Method(along(same_task=1), memory="evolved"),
+    "evolved: + similar 0.25": Method(along(same_task=1, similar=0.25, derived=0.5), memory="evolved"),
 }
 
 
@@ -200,6 +208,25 @@ def fill(path: Path, tasks: Sequence[Past], embedder: Embedder, prepare: Callabl
     return store
 
 
+def evolved(path: Path, model: str, minutes: float, tasks: Sequence[Past], embedder: Embedder) -> Store:
+    """The memory of the tasks after a model has evolved it for so many minutes, at most; a kept one is gone on with."""
+    store = SQLiteStore(path)
+    if not store.count():
+        remember(store, tasks)
+    chat = open_model(model)
+    assert chat is not None, "--evolve needs a model"
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task(f"evolving with {model}", total=None)
+
+        def told(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        caller = Caller(chat, name=model, timeout=600)
+        found = evolve(store, caller, embedder, seconds=60 * minutes, on_progress=told)
+    print(f"{found}, {found.seconds / max(found.read, 1):.0f} s a note", file=sys.stderr)
+    return store
+
+
 def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -208,6 +235,9 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--tasks", type=int, help="at most so many tasks of each suite: a smoke test")
     parser.add_argument("--seed", type=int, default=0, help="draws the wording of the questions")
     parser.add_argument("--embedder", choices=("minilm", "hash"), default="minilm", help="hash needs no model file")
+    parser.add_argument("--evolve", metavar="MODEL", help="have a model evolve the notes first, and ask again")
+    parser.add_argument("--memory", type=Path, help="where the evolved memory is kept; the next run goes on with it")
+    parser.add_argument("--minutes", type=float, default=60.0, help="of evolution in this run")
     parser.add_argument("--json", type=Path)
     return parser.parse_args(arguments)
 
@@ -229,8 +259,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stores = {
             name: fill(Path(folder, f"{name}.db"), tasks, embedder, prepare) for name, prepare in MEMORIES.items()
         }
-        for half, asked in halves(tasks, list(questions(stores["plain"], tasks, given.seed))).items():
-            rows, table = compare(stores, asked, half, METHODS, embedder)
+        asked_all = list(questions(stores["plain"], tasks, given.seed))
+        methods, groups = METHODS, halves(tasks, asked_all)
+        if given.evolve:  # nothing was chosen on it, so all questions count
+            path = given.memory or Path(folder, "evolved.db")
+            stores["evolved"] = evolved(path, given.evolve, given.minutes, tasks, embedder)
+            methods, groups = METHODS | EVOLVED, {"all": asked_all}
+        for half, asked in groups.items():
+            rows, table = compare(stores, asked, half, methods, embedder)
             told += rows
             Console(width=200).print(table)
         for store in stores.values():

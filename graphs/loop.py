@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import sha256
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from ..agents.planner import planning_mode
+from ..agents.prompts import prompt_hash, roles
 from ..models.call_log import CallLog
 from ..models.caller import Caller
 from ..predictor.workflow import Workflow, workflow_named
@@ -54,6 +53,7 @@ def tune_study(
     noise: int = 2,
     stop_early: bool = True,
     memory: StudyMemory | None = None,
+    evolve: float = 0.0,
 ) -> StopReason:
     """Run trials until a budget is spent; a study that has some goes on where it stands.
 
@@ -64,6 +64,7 @@ def tune_study(
         workflow: a built-in one's name or one of your own; by default `planner-critic` with a model, else `advisors`.
         noise: extra runs of trial 0, outside the budget of trials and inside the hours.
         memory: what past studies taught, and where this one goes; None neither reads nor writes one.
+        evolve: seconds that the model may spend on the memory's notes once the study has ended; 0 leaves them alone.
 
     Raises:
         InputError: the user must act; finished trials are kept.
@@ -91,6 +92,7 @@ def tune_study(
         listen(Stopped(StopReason.INTERRUPTED))
         raise
     parts.remember(learn=True)
+    parts.evolve(evolve)
     listen(Stopped(reason))
     return reason
 
@@ -154,6 +156,4 @@ def _workflow(wanted: str | Workflow | None, has_model: bool) -> Workflow:
 
 def _prompt_hashes() -> dict[str, str]:
     """Twelve hexadecimal digits of each prompt file, by its name."""
-    folder = files("luthier.agents").joinpath("prompts")
-    texts = {item.name: item.read_bytes() for item in folder.iterdir() if item.name.endswith(".md")}
-    return {name.removesuffix(".md"): sha256(text).hexdigest()[:12] for name, text in texts.items()}
+    return {role: prompt_hash(role) for role in roles()}

@@ -10,6 +10,8 @@ from ..agents.planner import Mode
 from ..agents.summarizer import summarize
 from ..memory.errors import MemoryFault
 from ..models.caller import Caller
+from ..models.embedder import Embedder, open_embedder
+from ..models.errors import ModelError, ModelSpecError
 from ..predictor.records import WorkflowLog
 from ..predictor.workflow import Workflow
 from ..trials.advisor import Advisor
@@ -115,6 +117,30 @@ class Parts:
             (self.memory.learn if learn else self.memory.keep)(self.study)
         except MemoryFault as error:
             self.warn("memory", f"{error}; the study goes on without the memory")
+
+    def evolve(self, seconds: float) -> None:
+        """Have the model evolve what the memory learnt of the task, where both are there; trouble is told once."""
+        tokens = self.budget.tokens
+        spent_all = tokens is not None and self.used.tokens >= tokens
+        if seconds <= 0 or self.memory is None or self.caller is None or spent_all:
+            return
+        self.caller.trial = None  # in the call log: these calls are of no trial
+        try:
+            found = self.memory.evolve(self.study, self.caller, self._embedder(), seconds)
+        except (MemoryFault, ModelError) as error:  # of the memory's file, or of what embeds its notes
+            self.warn("memory", f"{error}; the notes stay as they are")
+            return
+        if found.trouble:
+            self.warn("evolve", f"{self.caller.name} said nothing usable of {found.failed} notes ({found.trouble})")
+        if found.read and self.trials:
+            self.hear(self.trials[-1].number, "memory", found.sentence(self.caller.name))
+
+    def _embedder(self) -> Embedder | None:
+        try:
+            return open_embedder()
+        except (ModelSpecError, ModelError) as error:
+            self.warn("embedder", f"notes are described without their neighbours: {error}")
+            return None
 
     def context(self) -> Context:
         """The summarizer's context of the finished trials."""

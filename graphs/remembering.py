@@ -8,13 +8,16 @@ from dataclasses import dataclass, field
 from ..memory.note import Kind, stable_id
 from ..memory.recall import lessons, past_studies
 from ..memory.recording import learn, record
-from ..memory.store import Store
+from ..memory.store import Filter, Store
 from ..memory.task import Task
 from ..memory.transfer import PastStudy, TransferAdvisor
+from ..models.caller import Caller
+from ..models.embedder import Embedder
 from ..trials.advisor import Advisor
 from ..trials.advisors import with_advisor
 from ..trials.space import Space
 from ..trials.study import Study
+from .evolving import KINDS, Evolved, evolve
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,17 @@ class StudyMemory:
         self.keep(study)
         if study.space is not None:
             learn(self.store, self._task(study, study.space))
+
+    def evolve(self, study: Study, caller: Caller, embedder: Embedder | None, seconds: float) -> Evolved:
+        """Have a model evolve the task's notes, and tell what it made of them.
+
+        Raises:
+            MemoryFault: the memory cannot be read or written.
+        """
+        if study.space is None:
+            return Evolved()
+        where = Filter(kinds=KINDS, tasks=(self._task(study, study.space).id,))
+        return evolve(self.store, caller, embedder, where=where, seconds=seconds)
 
     def _task(self, study: Study, space: Space) -> Task:
         return Task(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .trials.advisor import Advisor
 
 HOME = Path(".luthier")  # study folders live here, below the current folder
+EVOLVE_SECONDS = 300.0  # after a study; the embedded model takes about a minute a note
 DEFAULT_WORKFLOW = "planner-critic"  # when there is a model
 
 
@@ -47,6 +48,7 @@ def tune(
     folder: str | Path | None = None,
     advisors: Sequence[Advisor] | None = None,
     remember: Remember = True,
+    evolve: bool = False,
     on_event: Listener = ignore,
 ) -> Study:
     """Tune an objective or a command and return its study. The same call again goes on where it stopped.
@@ -66,6 +68,7 @@ def tune(
         folder: where the study lives; `.luthier/NAME` by default.
         remember: start from what past studies taught and keep this one, in the user's memory or in the file named;
             False does neither.
+        evolve: have the model work over what the memory learnt, for five minutes at most, when the budget is spent.
 
     Raises:
         InputError: the space, the command or the folder cannot be used; the message says what to do.
@@ -92,6 +95,7 @@ def tune(
                 advisors=advisors,
                 listen=on_event,
                 remember=remember,
+                evolve=evolve,
             )
     finally:
         runner.close()
@@ -110,6 +114,7 @@ def run_study(
     advisors: Sequence[Advisor] | None = None,
     listen: Callable[[Event], None] = ignore,
     remember: Remember = True,
+    evolve: bool = False,
     place: Path | None = None,
 ) -> StopReason:
     """Open the model and the memory, then run the loop until the budget is spent.
@@ -139,6 +144,7 @@ def run_study(
             noise=noise,
             stop_early=stop_early,
             memory=memory,
+            evolve=EVOLVE_SECONDS if evolve else 0.0,
         )
 
 

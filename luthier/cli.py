@@ -92,6 +92,9 @@ def tune(
     no_memory: Annotated[
         bool, typer.Option("--no-memory", help="Neither start from past studies nor keep this one.")
     ] = False,
+    evolve: Annotated[
+        bool, typer.Option("--evolve", help="At the end let the model work over what the memory learnt, 5 minutes.")
+    ] = False,
     new: Annotated[bool, typer.Option("--new", help="Begin another study where the one of this name is done.")] = False,
     json: Json = False,
 ) -> None:
@@ -107,6 +110,7 @@ def tune(
         folder=dir,
         seeds=confirm,
         remember=False if no_memory else memory or True,
+        evolve=evolve,
         new=new,
         as_json=json,
     )

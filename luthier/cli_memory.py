@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .cli_memory_evolve import evolve
 from .cli_memory_exchange import add_to
 
 memory_app = typer.Typer(name="memory", help="Search, read and mend what past studies taught.", no_args_is_help=True)
@@ -170,4 +171,5 @@ def _print_json(told: Any) -> None:
     print(jsonlib.dumps(told, indent=2))
 
 
+memory_app.command(epilog="Example: luthier memory evolve --model ollama:qwen2.5:14b --minutes 60")(evolve)
 add_to(memory_app)

@@ -38,6 +38,7 @@ def run_file(
     folder: Path | None,
     seeds: int,
     remember: Remember,
+    evolve: bool,
     new: bool,
     as_json: bool,
 ) -> None:
@@ -64,6 +65,7 @@ def run_file(
                     stop_early=spec.stop_early,
                     listen=listen,
                     remember=remember,
+                    evolve=evolve,
                     place=file.resolve().parent,
                 )
             confirmed = _confirm(study, runner, seeds)

@@ -111,7 +111,25 @@ def second(connection: sqlite3.Connection) -> None:
     )
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (first, second)  # the version is how many were applied
+def third(connection: sqlite3.Connection) -> None:
+    """Which revisions a model has read."""
+    connection.execute(
+        """CREATE TABLE readings (
+            note TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            reader TEXT NOT NULL,  -- the model and its prompt
+            outcome TEXT NOT NULL,
+            PRIMARY KEY (note, reader, revision),
+            FOREIGN KEY (note, revision) REFERENCES revisions (note, revision)
+        )"""
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    first,
+    second,
+    third,
+)  # the version is how many were applied
 
 
 def verify(connection: sqlite3.Connection, path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import fulltext, sqlite_vectors
+from . import fulltext, sqlite_readings, sqlite_vectors
 from .database import Database
 from .errors import Conflict, MemoryFileError, NoteMissing
 from .filters import conditions
@@ -221,6 +221,16 @@ class SQLiteStore:
         """See `Store.matching`."""
         with self._database.reading() as connection:
             return fulltext.search(connection, query, k, where)
+
+    def put_reading(self, reader: str, note: str, revision: int, outcome: str) -> None:
+        """See `Store.put_reading`."""
+        with self._database.writing() as connection:
+            sqlite_readings.put(connection, reader, note, revision, outcome)
+
+    def unread(self, reader: str, where: Filter = _ANY, limit: int = 1000) -> list[Note]:
+        """See `Store.unread`."""
+        with self._database.reading() as connection:
+            return sqlite_readings.unread(connection, reader, where, limit)
 
     def check(self) -> list[str]:
         """See `Store.check`."""

@@ -190,6 +190,23 @@ class Store(Protocol):
         """
         ...
 
+    def put_reading(self, reader: str, note: str, revision: int, outcome: str) -> None:
+        """Keep that a reader, such as a model with its prompt, has read a revision, and what came of it in words.
+
+        As vectors, readings are no change: nothing undoes them.
+
+        Raises:
+            NoteMissing: there is no such revision.
+        """
+        ...
+
+    def unread(self, reader: str, where: Filter = Filter(), limit: int = 1000) -> list[Note]:
+        """Latest revisions that pass the filter and of whose content the reader has read no revision, oldest first.
+
+        Who changes keywords, tags or context, or takes such a change back, makes nothing unread: the content counts.
+        """
+        ...
+
     def check(self) -> list[str]:
         """What is wrong with the memory, a sentence each; empty when it is whole."""
         ...

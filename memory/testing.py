@@ -28,11 +28,12 @@ from .testing_notes import (
     refused,
     state,
 )
+from .testing_readings import ReadingContract
 from .testing_search import SearchContract
 from .testing_undo import UndoContract
 
 
-class StoreContract(SearchContract, UndoContract):
+class StoreContract(ReadingContract, SearchContract, UndoContract):
     """The contract of `Store`, sentence by sentence."""
 
     def test_it_is_a_store(self, store: Store) -> None:

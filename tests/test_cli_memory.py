@@ -15,15 +15,19 @@ import pytest
 from typer.testing import CliRunner
 
 from luthier import cli
+from luthier.graphs.evolving import evolve
 from luthier.memory.note import Author, Evidence, Kind, Link, LinkType, Note, Proposal
 from luthier.memory.retrieval import embed_missing
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory_graph import graph_of
 from luthier.models import embedder as embedders
+from luthier.models.call_log import CallLog
+from luthier.models.caller import Caller
 from luthier.models.errors import ModelMissing
+from luthier.models.fake import ScriptedChat
 from luthier.models.fake_embedder import HashEmbedder
 
-COMMANDS = ("search", "show", "list", "forget", "undo", "check", "graph")
+COMMANDS = ("search", "show", "list", "forget", "undo", "check", "graph", "evolve")
 EXCHANGE = ("import", "export", "import-optuna", "import-csv")
 NASTY = "</script><script>document.title='taken over'</script>\x1b[31m <b>bold</b> [red]red[/]"
 TASK, TRIAL, OTHER = "task-0000aa", "trial-0000aa", "trial-0000bb"
@@ -227,6 +231,60 @@ def test_check_finds_what_is_wrong(run: Callable[..., Any], path: Path) -> None:
     assert f"{LESSON} is missing from the full-text index" in out
     code, out, _ = run("check", "--json")
     assert (code, len(json.loads(out)["faults"])) == (1, 4)
+
+
+def evolved_elsewhere(path: Path, folder: Path) -> Path:
+    """The call log of a model that read the notes of a copy of the memory: what `replay:` answers from."""
+    copy, log = folder / "copy.db", folder / "calls.jsonl"
+    shutil.copy(path, copy)
+    said = {"keywords": ["normalisation"], "tags": [], "context": "What batch statistics do."}
+    store = SQLiteStore(copy)
+    evolve(store, Caller(ScriptedChat.of([said] * 3), name="scripted", log=CallLog(log)), None)
+    store.close()
+    return log
+
+
+def test_evolve_replays_goes_on_where_it_stopped_and_is_undone(
+    run: Callable[..., Any], path: Path, tmp_path: Path
+) -> None:
+    model = ("--model", f"replay:{evolved_elsewhere(path, tmp_path)}")
+    code, out, err = run("evolve", *model, "-k", "2", "--json")
+    told = json.loads(out)
+    assert (code, told["read"], told["changed"], told["failed"]) == (0, 2, 2, 0)
+    assert "searching by words alone" in err
+    code, out, _ = run("evolve", *model)
+    assert (code, f"{model[1]} read 1 note in" in out, "new words for 1, 0 links" in out) == (0, True, True)
+    assert "has read every note already" in run("evolve", *model)[1]
+    shown = run("show", LESSON)[1]
+    assert "normalisation" in shown
+    assert "+batch norm helps deep nets" in shown  # what was written before is still there
+    for _ in range(3):
+        assert "by model replay:" in run("undo")[1]
+    assert "normalisation" not in json.loads(run("show", LESSON, "--json")[1])["note"]["keywords"]
+    assert (tmp_path / "memory-calls.jsonl").exists()
+
+
+def test_evolve_with_a_model_that_says_nothing_of_these_notes(
+    run: Callable[..., Any], path: Path, tmp_path: Path
+) -> None:
+    log = evolved_elsewhere(path, tmp_path)
+    log.write_text(
+        log.read_text().replace("batch norm", "layer norm").replace("memory", "disk").replace("said", "told")
+    )
+    before = run("list", "--json")[1]
+    code, _, err = run("evolve", "--model", f"replay:{log}")
+    assert code == 0
+    assert "failed at 3 of the notes, which stay as they were" in err
+    assert err.count("failed at") == 1
+    assert run("list", "--json")[1] == before
+
+
+def test_evolve_without_a_model_links_by_code_and_a_wrong_model_is_one_line(run: Callable[..., Any]) -> None:
+    assert run("evolve", "--model", "none")[:2] == (0, "0 new links between notes that are alike\n")
+    assert json.loads(run("evolve", "--model", "none", "--json")[1]) == {"model": "none", "links": 0}
+    code, _, err = run("evolve", "--model", "olama:qwen")
+    assert (code, "did you mean 'ollama'?" in err) == (2, True)
+    assert run("evolve", "--minutes", "-1")[0] == 2
 
 
 @pytest.fixture

@@ -19,6 +19,8 @@ VALUES = {
     ("planner", "propose"): {**STUDY, **PLAN, "space": "- lr", "base": "trial 3", "candidates": ["raise lr (gp)"]},
     ("critic", "step"): {**STUDY, **STEP},
     ("critic", "pair"): {**STUDY, **STEP, "before": "lower lr", "outcome": "nan", "together": "raise lr"},
+    ("librarian", "construct"): {"note": "In train.py, lr went along with better loss."},
+    ("librarian", "relate"): {"note": "lr, better", "neighbours": [("lesson-0000aa", "units, worse")]},
     ("coder", ""): {"help": "--lr", "log": "error", "wrong": "--lrate", "allowed": "--lr"},
 }
 
@@ -45,7 +47,8 @@ def test_a_prompt_takes_exactly_its_variables(where: tuple[str, str]) -> None:
 @pytest.mark.parametrize("where", [w for w in VALUES if w[0] != "coder"], ids=" ".join)
 def test_the_static_part_stays_while_a_study_goes_on(where: tuple[str, str]) -> None:
     """What changes from trial to trial would throw the server's prompt cache away, were it in front."""
-    later = {n: v if n in (*STUDY, "space") else f"other {v}" for n, v in VALUES[where].items()}
+    changed = {n: [*v, *v] if isinstance(v, list) else f"other {v}" for n, v in VALUES[where].items()}
+    later = {**changed, **{n: v for n, v in VALUES[where].items() if n in (*STUDY, "space")}}
     before, after = prompt(*where, **VALUES[where]), prompt(*where, **later)
     assert (before.system, before.static) == (after.system, after.static)
     assert before.dynamic != after.dynamic

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from doubles import SPACE, FunctionRunner, Listening
+from langchain_core.messages import BaseMessage
 
 import luthier
 from luthier.graphs.events import Said, Warned
@@ -20,7 +21,8 @@ from luthier.memory.note import Kind
 from luthier.memory.place import memory_path
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
-from luthier.models.fake import RandomChat
+from luthier.models.errors import ModelDown
+from luthier.models.fake import RandomChat, Scripted, ScriptedChat
 from luthier.trials.advisor import Advisor
 from luthier.trials.records import Candidate, Config, Direction, Trial
 from luthier.trials.space import Space
@@ -176,3 +178,43 @@ def test_from_python_the_user_s_own_memory_is_used_unless_told_otherwise(tmp_pat
     study = luthier.tune(objective, name="b", trials=4, model="none", folder=tmp_path / "b")
     sources: list[Trial] = study.finished
     assert "transfer" in {trial.source for trial in sources}
+
+
+def described(messages: list[BaseMessage]) -> Scripted:
+    """Says something of a note, and nothing of a trial."""
+    if "Answer as JSON" not in str(messages[-1].text):
+        return "I do not know"
+    if "Its neighbours:" in str(messages[-1].text):
+        return {"links": [], "refined": []}
+    return {"keywords": ["memory of the card"], "tags": [], "context": "What did not fit."}
+
+
+def test_at_a_study_s_end_the_model_works_over_what_was_learnt_if_it_is_asked_to(
+    tmp_path: Path, memory: StudyMemory
+) -> None:
+    def failing(config: Config) -> float | None:
+        return None if float(config["units"]) > 20 else 1.0
+
+    def notes() -> list[str]:
+        return [note.context for note in memory.store.notes(Filter(kinds=(Kind.FAILURE,)))]
+
+    for name, seconds, changed in (("a", 0.0, False), ("b", 60.0, True)):
+        study = Study.create(tmp_path / name, name=name, space=SPACE, metric="loss", direction=Direction.MINIMIZE)
+        heard, model = Listening(), ScriptedChat.of(described)
+        asked: dict[str, Any] = {"model": model, "model_name": "tiny", "workflow": "advisors", "evolve": seconds}
+        tune_study(
+            study, FunctionRunner(failing), budget=Budget(trials=3), noise=0, memory=memory, listen=heard, **asked
+        )
+        assert [line.startswith("tiny read 1 note in") for line in said(heard)[-1:]] == [changed] or not changed
+        assert ["What did not fit." in context for context in notes()] == [changed]
+        assert bool(model.calls) == changed
+
+
+def test_a_model_that_fails_at_the_notes_is_told_once(tmp_path: Path, memory: StudyMemory) -> None:
+    model = ScriptedChat.of(lambda messages: ModelDown("nobody is there"))
+    asked: dict[str, Any] = {"model": model, "model_name": "tiny", "workflow": "advisors", "evolve": 60.0}
+    _, heard = tuned(tmp_path / "a", memory, 12, **asked)
+    warned = [event.text for event in heard.events if isinstance(event, Warned) and "tiny" in event.text]
+    assert len(warned) == 1
+    assert "nobody is there" in warned[0]
+    assert all(note.author.by == "code" for note in memory.store.notes())
