@@ -37,7 +37,9 @@ def _table(figures: Sequence[Figure]) -> Table:
     """Intervals of the first metric alone, so that a terminal of 80 columns holds the table; the card has all."""
     metrics = list(dict.fromkeys(figure.metric for figure in figures))
     cells = {(f.model, f.metric): in_words(f, interval=f.metric == metrics[0]) for f in figures}
-    table = Table("model", *metrics, box=None)
+    table = Table("model", box=None)
+    for metric in metrics:
+        table.add_column(metric, no_wrap=metric == metrics[0])
     for model in dict.fromkeys(figure.model for figure in figures if " - " not in figure.model):
         table.add_row(model, *(cells.get((model, metric), "") for metric in metrics))
     return table

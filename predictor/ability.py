@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Self
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from . import mixed
 from .design import AXES, DEFAULT, SUITE_VARIANCE, WORKFLOW_PARTS, Design
@@ -58,7 +59,8 @@ class Ability:
         task, _ = self.design.tasks(logs)
         rows = Rows(self.design.columns(logs), task, self.design.group, logs.successes, logs.runs)
         progress("fitting abilities and difficulties", 0.5)
-        self.posterior = mixed.fit(rows, self.blocks(), self.priors)
+        with threadpool_limits(1):  # the matrices are small: more threads only wait for each other
+            self.posterior = mixed.fit(rows, self.blocks(), self.priors)
         progress("fitted", 1.0)
         return self
 

@@ -353,7 +353,7 @@ def test_nothing_to_draft(tmp_path: Path, source: str, message: str) -> None:
         draft(tmp_path / "train.py")
 
 
-@pytest.mark.parametrize("name", ["digits", "boosting"])
+@pytest.mark.parametrize("name", ["digits", "boosting", "predictor_tuning"])
 def test_the_examples_tune_the_defaults_that_their_scripts_have(name: str) -> None:
     folder = Path(__file__).parents[1] / "examples" / name
     studied, read = load_spec(folder / "study.yaml").to_space(), draft(folder / "train.py").spec.to_space()
