@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
@@ -9,7 +10,6 @@ import numpy as np
 
 from .filters import conditions
 from .sidecar import Sidecar
-from .sqlite_rows import to_json
 from .store import Filter
 from .vectors import Matrix, exactly
 
@@ -67,7 +67,7 @@ class Nearest:
             "SELECT n.id, v.vector FROM json_each(?) few CROSS JOIN notes n ON n.seq = few.value "
             "CROSS JOIN vectors v ON v.note = n.id AND v.revision = n.head AND v.model = ? "
             f"WHERE {passing}",
-            (to_json(rows), self._model, *values),
+            (json.dumps(rows), self._model, *values),
         ).fetchall()
         if not found:
             return []

@@ -22,8 +22,8 @@ FROM = 50_000  # vectors of a model from which the index is used; below, the exa
 LAG = 500  # vectors that a search adds by itself, in less than a second; beyond, it is exact until `SQLiteStore.index`
 SAVE_EVERY = 5_000  # vectors added between two writes of the file, which is 53 MB at 100,000 of 384 dimensions
 BATCH = 2_048  # vectors added in one transaction, so that others can search and write meanwhile
-CANDIDATES = 4  # times as many are named as are asked for, because the index keeps only a byte for each dimension
-LEAST, MOST = 128, 2_000  # candidates; who wants more is served sooner by the exact search
+CANDIDATES = 2  # times as many are named as are asked for, because the index keeps only a byte for each dimension
+LEAST, MOST = 100, 1_000  # candidates; who wants more is served sooner by the exact search
 _FORMAT = 1
 _DTYPE = "i8"
 
@@ -62,10 +62,10 @@ class Sidecar:
 
     def serves(self, connection: sqlite3.Connection, k: int) -> bool:
         """Whether it can name candidates for the `k` nearest; what little it lacks is added."""
-        if CANDIDATES * k > MOST or self.behind(connection, LAG + 1) > LAG:
+        if CANDIDATES * k > MOST or (lacks := self.behind(connection, LAG + 1)) > LAG:
             return False
-        while self.follow(connection):
-            pass
+        while lacks:
+            lacks = self.follow(connection)
         return True
 
     def behind(self, connection: sqlite3.Connection, most: int) -> int:
