@@ -212,6 +212,7 @@ def test_items_survive_an_export(store: MemoryStore, memory: SQLiteStore, tmp_pa
     ("value", "words"),
     [
         ({"text": "x" * MAX_CONTENT}, "at most 20,000 characters"),
+        ({"text": "a line of a log\n" * 655_360}, "has 11,141,1"),
         ({"text": object()}, "must be JSON"),
         ({"text": {1, 2}}, "must be JSON"),
         ({("a", "b"): 1}, "must be JSON"),

@@ -255,6 +255,7 @@ BAD_NOTES = {
     ),
     "a row of no trial": (HEAD + "trial: {number: 1}\n---\n", ["`trial`", "kind trial"]),
     "too much content": (HEAD + "---\n" + "x" * 20_001, ["`content` is wrong", "20000"]),
+    "10 MB": (HEAD + "---\n" + "a line of a log\n" * 655_360, ["`content` is wrong", "20000"]),
 }
 
 
