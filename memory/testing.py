@@ -80,6 +80,15 @@ class StoreContract(ReadingContract, SearchContract, UndoContract):
         assert store.count() == 3 * len(HARD_TEXTS)
         assert store.check() == []
 
+    def test_ten_megabytes_come_back_from_where_they_may_be(self, store: Store) -> None:
+        long = "a line of a log\n" * 655_360
+        one = note(context=long, study="s")
+        store.add([one])
+        assert store.get(one.id) == one
+        assert found(store, "log") == [one.id]
+        with refused(store, Refused, "limits of its fields"):
+            store.support(one.id, Evidence(trials=()), long)
+
     def test_nul_and_lone_surrogates_become_replacement_characters(self, store: Store) -> None:
         broken, whole = "a\0b\ud800c\udfff", "a\ufffdb\ufffdc\ufffd"
         one = note(
