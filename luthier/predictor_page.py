@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 BAR = 12  # characters to each side
 FULL = 3.0  # logits of a whole bar; larger ones end there
-WORDS = 60  # characters shown of a step
+WORDS = 32  # characters shown of a step, so that a terminal of 80 columns holds the table
 
 
 def print_report(figures: Sequence[Figure], left_out: dict[str, str], console: Console) -> None:
@@ -76,9 +76,10 @@ def print_answers(answers: Sequence[Answer], console: Console) -> None:
 
 def parts_table(parts: Sequence[Part]) -> Table:
     """The summands of the logit with bars; their sum last."""
-    table = Table("part", "by", "logit", "deviation", "against" + " " * (BAR - 7) + "for success", box=None)
+    table = Table("part", "by", "logit", "deviation", box=None)
+    table.add_column(f"{'against':>{BAR}} {'for success':<{BAR}}", no_wrap=True)
     for part in parts:
-        note = "" if part.known else " [dim](not seen)[/]"
+        note = "" if part.known else " [dim](unseen)[/]"
         shown = [f"{part.value:+.2f}", f"{part.deviation:.2f}", bar(part.value)]
         table.add_row(part.of, escape(part.by) + note, *shown)
     total = sum(part.value for part in parts)
@@ -88,7 +89,8 @@ def parts_table(parts: Sequence[Part]) -> Table:
 
 def steps_table(steps: Sequence[Step]) -> Table:
     """What each step adds, with bars."""
-    table = Table("step", "operator", "says", "adds", "", box=None)
+    table = Table("step", "operator", "says", "adds", box=None)
+    table.add_column("", no_wrap=True)
     for step in steps:
         words = " ".join(step.words.split())
         shown = words if len(words) <= WORDS else words[: WORDS - 3] + "..."

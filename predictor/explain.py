@@ -58,6 +58,8 @@ def parts_of(ability: Ability, workflow: LoggedWorkflow, task: Task) -> list[Par
     found = []
     for block in ability.blocks():
         x, at = row[block.columns], block.columns
+        if not len(at):  # with one model in all logs there is nothing to tell apart
+            continue
         known = bool(x.any())
         variance = float(x @ posterior.covariance[np.ix_(at, at)] @ x)
         if not known and block.name in ("suite", "workflow"):

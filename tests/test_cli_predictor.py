@@ -219,7 +219,7 @@ def test_parts_sum_to_the_logit_and_each_step_is_told(run: Run, tmp_path: Path) 
     assert len(told["steps"]) == len(generated(30, 10).workflows[0].nodes)
     code, out, _ = run("explain", flow(tmp_path / "w.json"), TASK)
     assert code == 0
-    for word in ("task difficulty", "workflow ability", "(not seen)", "sum", "adds"):
+    for word in ("task difficulty", "workflow ability", "(unseen)", "sum", "adds"):
         assert word in out
 
 
