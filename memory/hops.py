@@ -21,7 +21,7 @@ HOPS: Mapping[LinkType, float] = MappingProxyType(
     {
         LinkType.SAME_STUDY: 0.5,
         LinkType.NEXT_TRIAL: 0.5,
-        LinkType.SAME_TASK: 1.0,
+        LinkType.SAME_TASK: 0.25,
         LinkType.SAME_SPACE: 0.5,
         LinkType.SIMILAR: 0.0,
         LinkType.SUPPORTS: 0.5,
@@ -91,8 +91,8 @@ def follow(
 ) -> None:
     """Add to the scores of what the `width` best notes are tied to, and take it in where it passes the filter.
 
-    Spreading activation (Anderson 1983): what several found notes are tied to gets something of each, on top of what it
-    was found with. A note gives once, and nothing flows back to one that has given in an earlier hop.
+    Spreading activation (Anderson 1983): what a found note is tied to gets a share of its score, on top of what it was
+    found with itself. A note gives once, and nothing flows back to one that has given in an earlier hop.
     """
     types = [kind for kind, weight in weights.items() if weight > 0]
     start, given = reached.best(width), set[str]()
@@ -117,7 +117,8 @@ def _give(
             gift = before[name] * share
             if gift <= 0 or other in given:
                 continue
-            reached.scores[other] = reached.scores.get(other, 0.0) + gift
+            # Only the largest gift: a task would rise above each of its lessons by what all of them give.
+            reached.scores[other] = before.get(other, 0.0) + max(gift, most.get(other, 0.0))
             if gift > max(most.get(other, 0.0), before.get(other, 0.0)):
                 reached.ties[other] = tie
             most[other] = max(most.get(other, 0.0), gift)

@@ -29,8 +29,8 @@ Scored = list[tuple[str, float]]  # (id, score), best first
 class Weights:
     """What each way to a note counts."""
 
-    dense: float = 0.3  # as `text` chosen on half of the tasks of `benchmarks/memory.py`, with hops
-    text: float = 0.7
+    dense: float = 0.5  # as `text` chosen on half of the tasks of `benchmarks/memory.py`, with hops
+    text: float = 0.5
     links: Mapping[LinkType, float] = field(default_factory=lambda: HOPS)  # from 0 to 1; types left out count 0
 
     def __post_init__(self) -> None:

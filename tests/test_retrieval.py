@@ -179,12 +179,21 @@ def test_a_note_tied_to_everything_does_not_push_out_what_was_found(store: Store
     assert [one.note.id for one in retrieve(store, "plankton", k=2)] == [hub.id, near.id]
 
 
+def test_a_task_does_not_rise_by_how_many_lessons_it_has(store: Store) -> None:
+    tasks = [note(Kind.TASK, "tune digits") for _ in range(2)]
+    lessons = [note(content="plankton", task=tasks[0].id) for _ in range(3)]
+    store.add([*tasks, *lessons, note(content="plankton", task=tasks[1].id)])
+    scores = {one.note.id: one.score for one in retrieve(store, "plankton", k=10)}
+    assert scores[tasks[0].id] == pytest.approx(scores[tasks[1].id])
+    assert scores[tasks[0].id] < min(scores[lesson.id] for lesson in lessons)
+
+
 def test_what_two_words_of_a_query_lead_to_is_found_before_what_one_leads_to(store: Store) -> None:
     """A task by its facts, its lesson by what it is about: neither alone tells the lesson from its like elsewhere."""
     tasks = [note(Kind.TASK, f"tune {sea}") for sea in ("baltic", "arctic", "adriatic")]
     lessons = [note(content="plankton", task=task.id) for task in tasks]
     store.add([*tasks, *lessons, note(Kind.TRIAL, "arctic", task=tasks[1].id)])
-    first, *_ = retrieve(store, "arctic plankton", k=5)
+    first, *_ = (one for one in retrieve(store, "arctic plankton", k=6) if one.note.kind is Kind.LESSON)
     assert first.note == lessons[1]
     assert first.why == f"holds the word 'plankton', same task as {tasks[1].id}"
     assert ids(retrieve(store, "arctic")) == {tasks[1].id, lessons[1].id}  # what belongs to it, but for its trials
