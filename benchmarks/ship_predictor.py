@@ -27,6 +27,7 @@ from luthier.predictor_train import train
 from luthier.stages import stages
 
 OUT = Path(__file__).parents[1] / "predictor" / "shipped.pt"
+AFLOW = "AFlow's archive of workflow runs (arXiv 2410.10762, MIT), in FLORA's schema; that gpt-4o-mini ran is inferred"
 MOVED = 1e-3  # of a probability: more is not rounding
 
 
@@ -39,7 +40,8 @@ def main() -> None:
     args = parser.parse_args()
     logs, encoder = together([args.data / "aflow_runs", *args.also]), with_known(Encoder(open_embedder()))
     with stages() as progress:
-        card = train(logs, encoder, args.out, splits=list(SPLITS), progress=progress)
+        sources = [AFLOW, *(f"{place.name}: {read_source(place).kind}" for place in args.also)]
+        card = train(logs, encoder, args.out, splits=list(SPLITS), sources=sources, progress=progress)
     ability = read(args.out).ability(encoder)
     save(ability, args.out, card, half=True)
     moved = np.abs(ability.predict(logs).probability - read(args.out).ability(encoder).predict(logs).probability).max()

@@ -86,6 +86,7 @@ def train(
     folds: int = 5,
     seed: int = 0,
     spec: str = "embedded",
+    sources: Sequence[str] = (),
     progress: Progress,
 ) -> Card:
     """Embed, evaluate, fit on everything, and write the checkpoint with its card.
@@ -93,6 +94,7 @@ def train(
     Args:
         splits: to evaluate; none for no evaluation.
         spec: how the embedder is asked for.
+        sources: of the logs, in words.
     """
     began = time.monotonic()
     embed_texts(logs, encoder, progress)
@@ -101,6 +103,7 @@ def train(
     progress("fitting on everything", 0.0)
     ability = Ability(encoder).fit(logs)
     card = _card(logs, ability, out.stem, done, folds=folds, seed=seed, seconds=time.monotonic() - began)
+    card = card.model_copy(update={"sources": list(sources)})
     save(ability, out, card, spec=spec)
     shutil.rmtree(kept, ignore_errors=True)
     return card

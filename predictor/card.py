@@ -42,6 +42,7 @@ class Card(_Frozen):
     """Everything to know of a checkpoint besides its numbers."""
 
     name: str
+    sources: list[str] = []  # in words, with licence where it is another's
     data_hash: str
     counts: dict[str, int]  # workflows, graphs, tasks, pairs, runs
     suites: list[str]
@@ -64,6 +65,7 @@ class Card(_Frozen):
             f"# Predictor {self.name}",
             f"Trained {self.date} in {self.seconds:,.0f} s on {counted}.",
             "",
+            *(f"- source: {source}" for source in self.sources),
             f"- suites: {', '.join(suite or '(no name)' for suite in self.suites)}",
             f"- data: {self.data_hash}",
             f"- features: {', '.join(self.parts) or 'none'}; embedder: {self.embedder}",
@@ -81,8 +83,9 @@ class Card(_Frozen):
             return []
         lines = [f"## On held-out parts of its logs ({self.folds} folds, 95 % intervals)"]
         for split in dict.fromkeys(figure.split for figure in self.figures):
-            lines += ["", f"**{split}**: {QUESTIONS[split]}", "", *table(self.figures, split), ""]
-        lines += [f"**{split}** could not be evaluated: {why}." for split, why in self.left_out.items()]
+            lines += ["", f"**{split}**: {QUESTIONS[split]}", "", *table(self.figures, split)]
+        for split, why in self.left_out.items():
+            lines += ["", f"**{split}** could not be evaluated: {why}."]
         return [*lines, ""]
 
 

@@ -98,6 +98,6 @@ QUESTIONS: Mapping[str, str] = MappingProxyType(
         "pair": "a known workflow on a known task that it was not run on",
         "task": "a known workflow on a new task",
         "workflow": "a new workflow on a known task",
-        "suite": "workflows and tasks of a new suite",
+        "suite": "workflows and tasks of a new suite; it abstains there, so these are its guesses",
     }
 )
