@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,6 +96,7 @@ def evaluate_logs(
     with _goes_on(), stages() as progress:
         embed_texts(logs, encoder, progress)
         done = evaluate(logs, encoder, names, folds=folds, seed=seed, kept=kept, progress=progress)
+    shutil.rmtree(kept, ignore_errors=True)
     _tell(done.figures, done.left_out, json)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_predictor_sources import tuned
 
 from luthier import cli
 from luthier.models import embedder as embedders
@@ -313,3 +314,15 @@ def test_ctrl_c_loses_nothing(tmp_path: Path) -> None:
         _, err = process.communicate(timeout=60)
     assert (process.returncode, "the same command goes on" in err) == (130, True)
     assert "Traceback" not in err
+
+
+def test_what_was_learnt_from_studies_is_known_of_their_workflows(run: Run, tmp_path: Path) -> None:
+    """A built-in workflow by its name and a line of a study's log by its file are the graphs that the study logged."""
+    tuned(tmp_path / "studies" / "digits", trials=5)
+    assert run("train", str(tmp_path / "studies"), "--name", "own", "--no-evaluate")[0] == 0
+    line = (tmp_path / "studies" / "digits" / "workflows.jsonl").read_text().splitlines()[-1]
+    (tmp_path / "line.json").write_text(line)
+    for asked in ("planner-critic", str(tmp_path / "line.json")):
+        told = json.loads(run("predict", asked, "a new task", "--llm", "random", "--model", "own", "--json")[1])
+        assert (told["suite"], told["abstains"]) == ("tuning", False)
+        assert told["why"] == "the task was never run, so its features speak"
