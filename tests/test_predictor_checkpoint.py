@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from luthier.models.fake_embedder import HashEmbedder
 from luthier.predictor import card as cards
 from luthier.predictor import checkpoint
-from luthier.predictor.ability import Ability
+from luthier.predictor.ability import Ability, Rasch
 from luthier.predictor.card import Card
 from luthier.predictor.checkpoint import Stored, read, save
 from luthier.predictor.design import PARTS
 from luthier.predictor.encoding import Encoder
 from luthier.predictor.errors import CheckpointFault
-from luthier.predictor.logs import Logs
+from luthier.predictor.logs import Logs, Pairs
 from luthier.predictor.mixed import Priors
 from luthier.predictor.testing import bare, generated, strange
 
@@ -93,6 +93,24 @@ def test_saving_leaves_nothing_else_and_takes_nothing_away_when_it_fails(
 
 def _full(descriptor: int) -> None:
     raise OSError("full")
+
+
+class More(Ability):
+    """Believes more than a checkpoint can hold."""
+
+    def logit(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+        mean, variance = super().logit(pairs)
+        return mean + 1, variance
+
+
+def test_what_a_checkpoint_cannot_hold_is_not_half_saved(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Ability"):
+        save(More(encoder()).fit(generated()), tmp_path / "x.pt", CARD)
+    assert not [*tmp_path.iterdir()]
+    rasch = Rasch().fit(generated())
+    save(rasch, tmp_path / "x.pt", CARD, spec="none")
+    again = read(tmp_path / "x.pt").ability(Encoder(None))
+    assert np.allclose(again.predict(strange()).probability, rasch.predict(strange()).probability)
 
 
 class Bomb:
