@@ -146,7 +146,7 @@ def test_the_development_curves_stay_right() -> None:
 
 def test_the_held_out_curves_stay_as_right_as_when_they_were_fresh() -> None:
     """Nothing may be fitted to them; a change that loses one needs fresh curves to be judged by."""
-    assert share_right("held out") >= 0 / 105
+    assert share_right("held out") >= 93 / 105
 
 
 def test_the_trees_ask_only_for_known_quantities_and_name_only_verdicts() -> None:
