@@ -19,11 +19,13 @@ from .logs import LoggedWorkflow, Pairs, Task
 from .mixed import Block
 
 SUITE_VARIANCE = 9.0  # of a suite's level, squared logits: success rates from 5 to 95 % are all usual
+LEVEL_VARIANCE = 9.0  # of the level of all suites
 AXES = 20  # directions of a text that are kept in each suite
+EVERYWHERE = "*"  # the scope of features that speak alike in every suite
 TASK_PARTS = ("surface", "text", "context")
 WORKFLOW_PARTS = ("structure", "lineage", "prompts")
 PARTS = (*TASK_PARTS, *WORKFLOW_PARTS, "models")
-DEFAULT = frozenset({"surface", "text", "context", "structure", "models"})
+DEFAULT = frozenset({"surface", "text", "context", "structure", "prompts", "models"})
 HEAVY = frozenset({"structure", "lineage", "prompts"})  # features that may name a plainly broken workflow
 
 
@@ -85,8 +87,9 @@ class Design:
         self.scalings = {}
         for part in sorted(self.parts - {"models"}):
             items: Sequence[Any] = tasks if part in TASK_PARTS else workflows
-            for suite in sorted({item.suite for item in items}):
-                self._scale(part, suite, [item for item in items if item.suite == suite])
+            suites = sorted({item.suite for item in items})
+            for suite in [*suites, *([EVERYWHERE] if len(suites) > 1 else [])]:
+                self._scale(part, suite, [item for item in items if suite in (item.suite, EVERYWHERE)])
         return self
 
     def _scale(self, part: str, suite: str, items: Sequence[Any]) -> None:
@@ -117,7 +120,7 @@ class Design:
         """The blocks in the order of the columns."""
         found, at = list[Block](), 0
         for name, width in self._widths():
-            fixed = SUITE_VARIANCE if name == "suite" else None
+            fixed = {"level": LEVEL_VARIANCE, "suite": SUITE_VARIANCE}.get(name)
             heavy = name == "workflow" or name.split(":")[0] in HEAVY
             found.append(Block(name, np.arange(at, at + width), fixed, heavy))
             at += width
@@ -126,12 +129,13 @@ class Design:
     def _widths(self) -> list[tuple[str, int]]:
         models = len(self.models) if "models" in self.parts and len(self.models) > 1 else 0
         scaled = [(f"{part}:{suite}", scaling.axes.shape[1]) for (part, suite), scaling in self.scalings.items()]
-        return [("suite", len(self.suites)), ("workflow", len(self.graphs)), ("model", models), *scaled]
+        return [("level", 1), ("suite", len(self.suites)), ("workflow", len(self.graphs)), ("model", models), *scaled]
 
     def columns(self, pairs: Pairs) -> sp.csr_matrix:
         """Shape (n, d), d the sum of the blocks' widths."""
         widths = dict(self._widths())
         blocks = [
+            sp.csr_matrix(np.ones((len(pairs), 1))),
             _one_hot([_place(self.suites, suite) for suite in pairs.suite], widths["suite"]),
             self._of_workflows([[w.graph_key] for w in pairs.workflows], self.graphs)[pairs.workflow],
         ]
@@ -151,7 +155,7 @@ class Design:
         items: Sequence[Any] = pairs.tasks if of_task else pairs.workflows
         places = pairs.task if of_task else pairs.workflow
         scaling = self.scalings[part, suite]
-        inside = np.array([item.suite == suite for item in items], bool)
+        inside = np.array([suite in (item.suite, EVERYWHERE) for item in items], bool)
         asked = np.isin(np.arange(len(items)), places) & inside
         rows = np.zeros((len(items), scaling.axes.shape[1]))
         if asked.any():

@@ -8,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from .ability import Ability
+from .design import EVERYWHERE
 from .logs import LoggedWorkflow, Pairs, Task
 
 _Item = TypeVar("_Item")
@@ -65,9 +66,10 @@ def parts_of(ability: Ability, workflow: LoggedWorkflow, task: Task) -> list[Par
         if not known and block.name in ("suite", "workflow"):
             variance = float(variances[block.name])
         name, _, suite = block.name.partition(":")
-        if suite and suite != (task.suite if _PART_OF[name] == DIFFICULTY else workflow.suite):
+        if suite and suite not in (EVERYWHERE, task.suite if _PART_OF[name] == DIFFICULTY else workflow.suite):
             continue
         of, by = _named(name)
+        by = f"{by}, all suites" if suite == EVERYWHERE else by
         found.append(Part(of, by, float(x @ posterior.b[at]), float(np.sqrt(max(variance, 0.0))), known))
     found.append(_own_difficulty(ability, pairs))
     order = ["suite", DIFFICULTY, SKILL, MODEL]
@@ -76,6 +78,8 @@ def parts_of(ability: Ability, workflow: LoggedWorkflow, task: Task) -> list[Par
 
 def _named(block: str) -> tuple[str, str]:
     own = {"suite": "suite", "workflow": SKILL, "model": MODEL}
+    if block == "level":
+        return "suite", "all suites"
     return (own[block], OWN) if block in own else (_PART_OF[block], block)
 
 

@@ -61,9 +61,11 @@ def test_planted_abilities_and_difficulties_come_out_again() -> None:
     rng = np.random.default_rng(3)
     abilities, difficulty = rng.normal(0, 1, 15), rng.normal(0, 1.5, 80)
     logs = planted(abilities, difficulty, 10, 4)
-    posterior = Rasch().fit(logs).posterior
+    rasch = Rasch().fit(logs)
+    posterior = rasch.posterior
     assert posterior is not None
-    found = [posterior.b[1:], -posterior.u]
+    of_workflow = next(block.columns for block in rasch.blocks() if block.name == "workflow")
+    found = [posterior.b[of_workflow], -posterior.u]
     for effect, true in zip(found, (_by_graph(logs, abilities), _by_key(difficulty)), strict=True):
         assert np.corrcoef(effect, true)[0, 1] > 0.95
     assert posterior.group_variance[0] == pytest.approx(1.5**2, rel=0.5)
