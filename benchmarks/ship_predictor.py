@@ -28,6 +28,7 @@ from luthier.stages import stages
 
 OUT = Path(__file__).parents[1] / "predictor" / "shipped.pt"
 AFLOW = "AFlow's archive of workflow runs (arXiv 2410.10762, MIT), in FLORA's schema; that gpt-4o-mini ran is inferred"
+SHIPPED = 8  # directions of a text, where a predictor of one's own keeps 20: half the bytes
 MOVED = 1e-3  # of a probability: more is not rounding
 
 
@@ -41,7 +42,7 @@ def main() -> None:
     logs, encoder = together([args.data / "aflow_runs", *args.also]), with_known(Encoder(open_embedder()))
     with stages() as progress:
         sources = [AFLOW, *(f"{place.name}: {read_source(place).kind}" for place in args.also)]
-        card = train(logs, encoder, args.out, splits=list(SPLITS), sources=sources, progress=progress)
+        card = train(logs, encoder, args.out, splits=list(SPLITS), sources=sources, axes=SHIPPED, progress=progress)
     ability = read(args.out).ability(encoder)
     save(ability, args.out, card, half=True)
     moved = np.abs(ability.predict(logs).probability - read(args.out).ability(encoder).predict(logs).probability).max()

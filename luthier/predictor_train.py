@@ -19,7 +19,7 @@ from .predictor.ability import Ability, Rasch
 from .predictor.baselines import Majority, SuiteMean
 from .predictor.card import Card, Figure
 from .predictor.checkpoint import Stored, save
-from .predictor.design import DEFAULT
+from .predictor.design import AXES, DEFAULT
 from .predictor.embeddings import embed, texts_of
 from .predictor.encoding import Encoder
 from .predictor.errors import CheckpointFault
@@ -45,30 +45,39 @@ def embed_texts(logs: Logs, encoder: Encoder, progress: Progress) -> None:
     embed(encoder, texts_of(logs, DEFAULT), file, progress)
 
 
-def models_of(encoder: Encoder) -> Mapping[str, Make]:
+def models_of(encoder: Encoder, axes: int) -> Mapping[str, Make]:
     """Ours and what it has to beat."""
-    return {"majority": Majority, "suite mean": SuiteMean, "Rasch": Rasch, "luthier": partial(Ability, encoder)}
+    ours = partial(Ability, encoder, axes=axes)
+    return {"majority": Majority, "suite mean": SuiteMean, "Rasch": Rasch, "luthier": ours}
 
 
 def evaluate(
-    logs: Logs, encoder: Encoder, splits: Sequence[str], *, folds: int, seed: int, kept: Path, progress: Progress
+    logs: Logs,
+    encoder: Encoder,
+    splits: Sequence[str],
+    *,
+    folds: int,
+    seed: int,
+    kept: Path,
+    progress: Progress,
+    axes: int = AXES,
 ) -> Evaluation:
     """Figures on held-out folds. Finished folds are taken from the folder `kept`, and go there."""
-    folder = KeptFolds(kept / _run_hash(logs, encoder, folds, seed))
+    folder = KeptFolds(kept / _run_hash(logs, encoder, folds, seed, axes))
     found, left = list[Figure](), dict[str, str]()
     for split in splits:
         if reason := why_not(logs, split):
             left[split] = reason
             continue
-        held = hold_out(logs, split, models_of(encoder), count=folds, seed=seed, kept=folder, progress=progress)
+        held = hold_out(logs, split, models_of(encoder, axes), count=folds, seed=seed, kept=folder, progress=progress)
         progress(f"resampling split {split} for intervals", 0.0)
         found += figures(held, seed=seed)
     return Evaluation(found, left)
 
 
-def _run_hash(logs: Logs, encoder: Encoder, folds: int, seed: int) -> str:
+def _run_hash(logs: Logs, encoder: Encoder, folds: int, seed: int, axes: int) -> str:
     """What the estimates of a fold depend on; rows in another order are other folds."""
-    told = [cards.digests(logs), encoder.name, folds, seed, sorted(DEFAULT), cards.versions()]
+    told = [cards.digests(logs), encoder.name, folds, seed, axes, sorted(DEFAULT), cards.versions()]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
@@ -87,6 +96,7 @@ def train(
     seed: int = 0,
     spec: str = "embedded",
     sources: Sequence[str] = (),
+    axes: int = AXES,
     progress: Progress,
 ) -> Card:
     """Embed, evaluate, fit on everything, and write the checkpoint with its card.
@@ -95,13 +105,14 @@ def train(
         splits: to evaluate; none for no evaluation.
         spec: how the embedder is asked for.
         sources: of the logs, in words.
+        axes: directions of a text that are kept in each suite; fewer make a smaller checkpoint.
     """
     began = time.monotonic()
     embed_texts(logs, encoder, progress)
     kept = kept_folder(out)
-    done = evaluate(logs, encoder, splits, folds=folds, seed=seed, kept=kept, progress=progress)
+    done = evaluate(logs, encoder, splits, folds=folds, seed=seed, kept=kept, progress=progress, axes=axes)
     progress("fitting on everything", 0.0)
-    ability = Ability(encoder).fit(logs)
+    ability = Ability(encoder, axes=axes).fit(logs)
     card = _card(logs, ability, out.stem, done, folds=folds, seed=seed, seconds=time.monotonic() - began)
     card = card.model_copy(update={"sources": list(sources)})
     save(ability, out, card, spec=spec)

@@ -31,10 +31,10 @@ HEAVY = frozenset({"structure", "lineage", "prompts"})  # features that may name
 
 @dataclass(frozen=True)
 class Scaling:
-    """Features of one suite as columns with variance 1 / d. A constant one is left out: its scale is infinite."""
+    """Features of one suite as columns: each varying one with variance 1 / d, or the main directions of all."""
 
     mean: np.ndarray  # (d,)
-    axes: np.ndarray  # (d, k): a projection, or a diagonal
+    axes: np.ndarray  # (d, k): a projection, or one feature a column
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
         """Shape (n, d) to (n, k)."""
@@ -44,8 +44,10 @@ class Scaling:
     def standard(cls, features: np.ndarray) -> Scaling:
         """Each feature by itself, from shape (n, d)."""
         deviation = features.std(axis=0)
-        weight = np.where(deviation > 1e-9, 1 / np.maximum(deviation, 1e-9), 0.0)
-        return cls(features.mean(axis=0), np.diag(weight / np.sqrt(max(features.shape[1], 1))))
+        varying = np.flatnonzero(deviation > 1e-9)
+        axes = np.zeros((features.shape[1], len(varying)))
+        axes[varying, np.arange(len(varying))] = 1 / (deviation[varying] * np.sqrt(features.shape[1]))
+        return cls(features.mean(axis=0), axes)
 
     @classmethod
     def principal(cls, vectors: np.ndarray, axes: int = AXES) -> Scaling:

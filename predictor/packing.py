@@ -53,11 +53,11 @@ def state_of(ability: Ability, large: Any) -> dict[str, Any]:
 
 
 def _packed(scaling: Scaling, large: Any) -> dict[str, Any]:
-    """A diagonal is kept as such."""
+    """One feature a column is kept as such: few numbers, whose features may be large."""
     axes = scaling.axes
-    diagonal = axes.shape[0] == axes.shape[1] and not (axes - np.diag(np.diag(axes))).any()
-    if diagonal:  # few numbers, whose features may be large
-        return {"mean": _tensor(scaling.mean), "diagonal": _tensor(np.diag(axes))}
+    if ((axes != 0).sum(axis=0) == 1).all():
+        rows = np.argmax(axes != 0, axis=0)
+        return {"mean": _tensor(scaling.mean), "rows": _tensor(rows), "weights": _tensor(axes.sum(axis=0))}
     return {"mean": _tensor(scaling.mean).to(large), "axes": _tensor(axes).to(large)}
 
 
@@ -93,7 +93,12 @@ def ability_of(state: Mapping[str, Any], encoder: Encoder) -> Ability:
 
 def _unpacked(packed: Mapping[str, Any]) -> Scaling:
     mean = _array(packed["mean"]).astype(float)
-    axes = np.diag(_array(packed["diagonal"])) if "diagonal" in packed else _array(packed["axes"]).astype(float)
+    if "rows" in packed:
+        rows, weights = _array(packed["rows"]).astype(int), _array(packed["weights"]).astype(float)
+        axes = np.zeros((len(mean), len(rows)))
+        axes[rows, np.arange(len(rows))] = weights
+    else:
+        axes = _array(packed["axes"]).astype(float)
     if axes.ndim != 2 or mean.shape != axes.shape[:1]:
         raise ValueError(f"a scaling has shapes {mean.shape} and {axes.shape}, which do not fit")
     return Scaling(mean, axes)
