@@ -11,8 +11,9 @@ import httpx
 import numpy as np
 
 from .embedder import readable, unit_rows
-from .errors import ModelSpecError, OutOfRange, PromptTooLong
+from .errors import OutOfRange, PromptTooLong
 from .faults import NOT_FOUND, as_model_error
+from .openai import not_installed
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -147,9 +148,7 @@ def open_openai_embedder(name: str, url: str) -> LangChainEmbedder:
         from langchain_openai import OpenAIEmbeddings
         from pydantic import SecretStr
     except ImportError as error:
-        raise ModelSpecError(
-            f"`openai:{name}` needs langchain-openai, which is not installed; run: pip install 'luthier[openai]'"
-        ) from error
+        raise not_installed(name) from error
     made = OpenAIEmbeddings(
         model=name,
         base_url=url,

@@ -21,9 +21,14 @@ def open_openai(name: str, url: str) -> BaseChatModel:
         from langchain_openai import ChatOpenAI
         from pydantic import SecretStr
     except ImportError as error:
-        raise ModelSpecError(
-            f"`openai:{name}` needs langchain-openai, which is not installed; run: pip install 'luthier[openai]'"
-        ) from error
+        raise not_installed(name) from error
     key = os.environ.get("OPENAI_API_KEY", "not-needed")
     # Retries and their backoff are the caller's, for every kind of model alike.
     return ChatOpenAI(model=name, base_url=url, api_key=SecretStr(key), max_retries=0)
+
+
+def not_installed(name: str) -> ModelSpecError:
+    """What to say where langchain-openai is missing."""
+    return ModelSpecError(
+        f"`openai:{name}` needs langchain-openai, which is not installed; run: pip install 'luthier[openai]'"
+    )

@@ -1,7 +1,8 @@
 """From pairs of workflow and task to the columns of the mixed model: who is who, and what features say of each.
 
-Everything is fitted on the training rows: which suites, graphs and models exist, the scale of each feature within its
-suite, and the directions in which texts vary most. What training has not seen has zeros, so that only the prior speaks.
+Everything is fitted on the training rows: which suites, graphs and models exist, the scale of each feature and the
+directions in which texts vary most, once within each suite and once over all. A suite, graph or model that training has
+not seen has zeros, so that the prior speaks for it, and the features over all suites.
 """
 
 from __future__ import annotations
@@ -139,18 +140,12 @@ class Design:
         blocks = [
             sp.csr_matrix(np.ones((len(pairs), 1))),
             _one_hot([_place(self.suites, suite) for suite in pairs.suite], widths["suite"]),
-            self._of_workflows([[w.graph_key] for w in pairs.workflows], self.graphs)[pairs.workflow],
+            _shares([[w.graph_key] for w in pairs.workflows], self.graphs)[pairs.workflow],
         ]
         if widths["model"]:
-            blocks.append(self._of_workflows([w.models for w in pairs.workflows], self.models)[pairs.workflow])
+            blocks.append(_shares([w.models for w in pairs.workflows], self.models)[pairs.workflow])
         blocks += [self._scaled(part, suite, pairs) for part, suite in self.scalings]
         return sp.hstack(blocks, format="csr")
-
-    def _of_workflows(self, bags: Sequence[Sequence[str]], known: tuple[str, ...]) -> sp.csr_matrix:
-        """The share of each known name among a workflow's named nodes."""
-        counted = [[name for name in bag if name] for bag in bags]
-        rows = np.array([[bag.count(name) / max(len(bag), 1) for name in known] for bag in counted], float)
-        return sp.csr_matrix(rows.reshape(len(bags), len(known)))
 
     def _scaled(self, part: str, suite: str, pairs: Pairs) -> sp.csr_matrix:
         of_task = part in TASK_PARTS
@@ -186,6 +181,13 @@ def key_of(task: Task) -> str:
 
 def _place(known: tuple[str, ...], name: str) -> int:
     return known.index(name) if name in known else -1
+
+
+def _shares(bags: Sequence[Sequence[str]], known: tuple[str, ...]) -> sp.csr_matrix:
+    """The share of each known name among the named of each bag; shape (len(bags), len(known))."""
+    counted = [[name for name in bag if name] for bag in bags]
+    rows = np.array([[bag.count(name) / max(len(bag), 1) for name in known] for bag in counted], float)
+    return sp.csr_matrix(rows.reshape(len(bags), len(known)))
 
 
 def _one_hot(places: Sequence[int], width: int) -> sp.csr_matrix:

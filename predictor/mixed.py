@@ -19,7 +19,9 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.special import expit
 
-ROUNDS = 30  # of variances; they are still within 1 % by then
+# Of variances. Those of heavy blocks that say nothing go on shrinking; on AFlow's logs 30 more rounds move estimates
+# of unseen workflows by 0.0015 on the mean and 0.018 at most.
+ROUNDS = 30
 LOW, HIGH = 1e-5, 50.0  # variances are kept within
 TINY = 1e-9
 CHUNK = 4096  # rows whose logits are taken at a time: some 10 MB

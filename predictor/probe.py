@@ -18,7 +18,7 @@ from .logs import Logs, Pairs
 if TYPE_CHECKING:
     from .ability import Ability
 
-STEPS = 50  # of Newton's method; it settles within ten
+STEPS = 50  # of Newton's method, far more than it needs: each is a matrix of a few rows
 MODEL_VARIANCE = 1.0  # of a model's ability where training has seen one model only: a new one may be this much better
 
 
@@ -44,7 +44,7 @@ class Probed:
     def predict(self, pairs: Pairs) -> Estimates:
         """What is believed of each pair after the probes; it abstains where the trained estimator does."""
         mean, variance = self._ability.logit(pairs)
-        known, effects = self._prior(pairs), self._effects(pairs)
+        known, effects = self._ability.open_ability(pairs), self._effects(pairs)
         probed = effects.any(axis=1)
         open_ = np.einsum("ij,jk,ik->i", effects, self._covariance, effects)
         variance = np.where(probed, np.maximum(variance - known, 0) + open_, variance)
@@ -66,14 +66,10 @@ class Probed:
                 row[len(self._graphs) + i] = named.count(model) / max(len(named), 1)
         return np.asarray(rows[pairs.workflow])
 
-    def _prior(self, pairs: Pairs) -> np.ndarray:
-        """The variance of the workflow's part of each pair's logit, shape (n,)."""
-        return self._ability.open_ability(pairs)
-
     def _settled(self, runs: Logs) -> tuple[np.ndarray, np.ndarray]:
         """The effects and their covariance, by the Laplace approximation."""
         mean, variance = self._ability.logit(runs)
-        own, effects = self._prior(runs), self._effects(runs)
+        own, effects = self._ability.open_ability(runs), self._effects(runs)
         damping = 1 / np.sqrt(1 + np.pi * np.maximum(variance - own, 0) / 8)
         weight = runs.runs / (1 + (runs.runs - 1) * self._ability.rho)
         of_graph = [own[effects[:, i] > 0].mean() for i in range(len(self._graphs))]
