@@ -1,0 +1,174 @@
+"""Gate 1: which workflow carries the next trial. Thompson sampling on gain per cost (Thompson 1933).
+
+A workflow is worth its gain relative to the average turn at the same stage of a study (`posterior.py`), over its cost
+relative to the advisors'. A tie goes to the arms that ask no model: a model has to gain more than a bar, which is low
+in its first turns, so that it can show itself, and then rises. A floor of exploration stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..trials.records import Direction, Trial
+from .arms import TRIAL_TURNS, Arm, Turn, bar, costs, groups_of, odds, reference
+from .gain import NO_MODEL, credit_of, finite, gain_of
+from .posterior import Evidence, counted, nearness, sampled
+
+__all__ = ["Arm", "Drawn", "Estimate", "Turn", "draw_turn", "turns_of"]
+
+PAST = 0.5  # weight of a turn of another study: tasks differ
+EXPLORE = 0.08  # share of turns that go to any arm, whatever was seen
+DRAWS = 4_000  # of the posterior; their shares are the policy, so the recorded probability has no error
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is believed of an arm before a draw."""
+
+    workflow: str
+    model: str
+    turns: float  # that are evidence, those of other studies discounted
+    ratio: float  # its gain over that of an average turn at the same stage: posterior mean
+    low: float  # the ends of the middle 80 % of the posterior
+    high: float
+    cost: float  # of a turn, training and model, over the advisors'
+    probability: float  # of getting the turn
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Who gets the turn. `probability` is exact: the arm was drawn with it."""
+
+    arm: Arm
+    probability: float
+    random: bool  # whether the floor of exploration gave it
+    estimates: tuple[Estimate, ...]  # one an arm, in their order
+    reason: str
+
+    def record(self) -> dict[str, Any]:
+        """What the trial keeps of it, under `turn`."""
+        return {
+            "workflow": self.arm.workflow,
+            "model": self.arm.model,
+            "probability": self.probability,
+            "random": self.random,
+            "reason": self.reason,
+        }
+
+
+def turns_of(trials: Sequence[Trial], direction: Direction, *, study: str = "") -> list[Turn]:
+    """The finished trials of a study as turns, in their order. It never raises on a fact that it cannot read."""
+    return [_turn(trial, direction, study) for trial in trials if trial.finished]
+
+
+def draw_turn(
+    arms: Sequence[Arm],
+    turns: Sequence[Turn],
+    *,
+    seed: int,
+    index: int | None = None,
+    past: Sequence[Turn] = (),
+    discount: float = PAST,
+) -> Drawn:
+    """Draw the workflow that carries the next trial; equal arguments give equal draws.
+
+    Args:
+        arms: different ones; `advisors`, else the first, is what the others are measured against.
+        turns: of this study.
+        index: of the next trial; without it the one after the last turn.
+        past: turns of other studies, each with its `study`.
+        discount: what a turn of another study counts, 0 to 1.
+
+    Raises:
+        ValueError: without any arm.
+    """
+    if not arms:
+        raise ValueError("a turn needs at least one arm, but there is none; give at least Arm('advisors')")
+    rng = np.random.default_rng(seed)
+    now = index if index is not None else 1 + max((t.index for t in turns), default=0)
+    weighted = [(t, 1.0) for t in turns] + [(t, discount) for t in past]
+    evidence, groups = _evidence(arms, weighted, now), groups_of(arms)
+    count = counted(evidence, len(arms))
+    prior = np.array([odds(arm) for arm in arms])
+    first, second = (sampled(*count, prior, groups, DRAWS, rng) for _ in range(2))
+    cost = costs(arms, weighted)
+    price = cost * np.array([bar(arm, weighted) for arm in arms])
+    shares = _shares(first / price, second / price, groups)
+    probability = (1 - EXPLORE) * shares + EXPLORE / len(arms)
+    random = bool(rng.random() < EXPLORE)
+    place = int(rng.choice(len(arms), p=None if random else shares))
+    counts = np.bincount(evidence.arm, evidence.weight, len(arms))
+    low, high = np.quantile(second, [0.1, 0.9], axis=0)
+    ratio = second.mean(axis=0)
+    estimates = tuple(
+        Estimate(arm.workflow, arm.model, *(float(x[i]) for x in (counts, ratio, low, high, cost, probability)))
+        for i, arm in enumerate(arms)
+    )
+    reason = _reason(estimates, place, random, reference(arms))
+    return Drawn(arms[place], float(probability[place]), random, estimates, reason)
+
+
+def _turn(trial: Trial, direction: Direction, study: str) -> Turn:
+    credit, facts = credit_of(trial), trial.extra
+    turn = facts.get("turn")
+    drawn = turn.get("probability") if isinstance(turn, dict) else facts.get("choice_probability")
+    index = finite(facts.get("index"))
+    failed = bool(facts.get("model_failures"))
+    return Turn(
+        workflow=credit.workflow,
+        model=credit.model,
+        gain=gain_of(trial, direction),
+        seconds=max(finite(trial.seconds) or 0.0, 0.0),
+        model_seconds=max(finite(facts.get("model_seconds")) or 0.0, 0.0),
+        probability=finite(drawn) or 1.0,
+        index=trial.number if index is None else int(index),
+        study=study,
+        decided=credit.model == NO_MODEL or credit.decided or failed,
+    )
+
+
+def _evidence(arms: Sequence[Arm], weighted: Sequence[tuple[Turn, float]], now: int) -> Evidence:
+    places = {(arm.workflow, arm.model): i for i, arm in enumerate(arms)}
+    used = [(t, w) for t, w in weighted if t.compares and (t.workflow, t.model) in places]
+    studies = {name: i for i, name in enumerate(dict.fromkeys(t.study for t, _ in used))}
+    index = np.array([t.index for t, _ in used], dtype=float)
+    return Evidence(
+        arm=np.array([places[t.workflow, t.model] for t, _ in used], dtype=int),
+        study=np.array([studies[t.study] for t, _ in used], dtype=int),
+        gain=np.array([t.gain for t, _ in used], dtype=float),
+        index=index,
+        weight=np.array([w for _, w in used], dtype=float) * nearness(index, now),
+    )
+
+
+def _shares(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """How often each arm is the best, shape (arms,).
+
+    Workflows of one model are compared first, by draws of their own, so that a model does not gain by having many.
+    """
+    draws = np.arange(len(first))
+    names = np.unique(groups)
+    best = np.stack([np.where(groups == g, first, -np.inf).argmax(axis=1) for g in names], axis=1)  # (draws, groups)
+    winner = np.stack([second[draws, best[:, k]] for k in range(len(names))], axis=1).argmax(axis=1)
+    return np.bincount(best[draws, winner], minlength=len(groups)) / len(draws)
+
+
+def _reason(estimates: Sequence[Estimate], place: int, random: bool, base: int) -> str:
+    """One sentence that a person understands."""
+    mine = estimates[place]
+    if len(estimates) == 1:
+        return "there is no other workflow"
+    if random:
+        return "drawn by lot, so that every workflow is seen now and then"
+    if place != base:
+        if mine.turns < TRIAL_TURNS:
+            return f"it has had few turns yet ({mine.turns:.0f}), so it may show what it can"
+        times = mine.ratio / estimates[base].ratio
+        return f"it gains {times:.1f} times as much as the advisors, at {mine.cost:.1f} times the cost"
+    other = max((e for i, e in enumerate(estimates) if i != base), key=lambda e: e.probability)
+    rival = other.ratio / mine.ratio / other.cost
+    return f"{other.workflow} gains {rival:.1f} times as much for its cost, too little to be worth a model"
