@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import methods_memory
 from method_smac import smac
-from suites import Objective
+from suites import Objective, as_trial
 
 from luthier.memory.transfer import PastStudy
 from luthier.trials.advisor import Advisor, seed_for
@@ -174,19 +174,6 @@ def propose(
     listened = in_order(advisors, space)
     asked = (a.advise(space, done, direction, seed=seed_for(seed, len(done), a.name), n=1) for a in listened)
     return next(found[0] for found in asked if found)
-
-
-def as_trial(number: int, candidate: Candidate, value: float) -> Trial:
-    """The record of an evaluated candidate."""
-    failed = math.isnan(value)
-    return Trial(
-        number,
-        candidate.config,
-        State.FAILED if failed else State.COMPLETE,
-        value=None if failed else value,
-        source=candidate.source,
-        reason=candidate.reason,
-    )
 
 
 class ObjectiveRunner:

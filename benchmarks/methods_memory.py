@@ -19,13 +19,13 @@ import numpy as np
 from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
-from suites import Objective
+from suites import Objective, as_trial
 
 from luthier.memory.prior import PastTasks
-from luthier.memory.transfer import PastStudy, inside
+from luthier.memory.transfer import PastStudy, TransferAdvisor, inside
 from luthier.trials.advisor import seed_for
 from luthier.trials.advisors import GPAdvisor
-from luthier.trials.records import Candidate, Config, Direction, State, Trial
+from luthier.trials.records import Candidate, Config, Direction, Trial
 from luthier.trials.sampling import observed
 from luthier.trials.search import encoded, search
 from luthier.trials.space import Space
@@ -42,7 +42,7 @@ class Past:
     """Past studies as surrogates, and the configurations that did best in them."""
 
     def __init__(self, studies: tuple[PastStudy, ...], space: Space) -> None:
-        rows = [inside(study, space) for study in studies]
+        rows = [inside(study, space) for study in TransferAdvisor(studies).usable(space)]  # those that the product uses
         points = [np.array([encoded(space, c) for c in configs]) for configs, _ in rows]
         self.tasks = PastTasks(points, [values for _, values in rows])
         self.best = [configs[i] for configs, values in rows for i in np.argsort(-values, kind="stable")[:EACH]]
@@ -90,10 +90,7 @@ def _method(after: Callable[[Past], Next], first: int) -> Callable[..., list[flo
         for number in range(trials):
             given = number < max(first, len(starts))
             config = begin[number] if given else following(space, direction, done, seed)
-            value = objective(config)
-            failed = math.isnan(value)
-            state = State.FAILED if failed else State.COMPLETE
-            done.append(Trial(number, config, state, value=None if failed else value))
+            done.append(as_trial(number, Candidate(config, "past"), objective(config)))
         return [math.nan if t.value is None else t.value for t in done]
 
     return tune

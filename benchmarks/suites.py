@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from luthier.trials.records import Config, Direction
+from luthier.trials.records import Candidate, Config, Direction, State, Trial
 from luthier.trials.space import Space
 
 HERE = Path(__file__).parent
@@ -47,6 +47,19 @@ class Task:
     reference: Callable[[], Sequence[float]]  # values of the points that define regret 0 and 1; may be slow
     starts: Callable[[str, int], Sequence[Config]]  # (default, seed) -> configurations evaluated first, maybe none
     published: Callable[[int], dict[str, list[float]]] = lambda seed: {}  # method -> values that others measured
+
+
+def as_trial(number: int, candidate: Candidate, value: float) -> Trial:
+    """The record of a candidate that an objective has given a value; NaN is a failure."""
+    failed = math.isnan(value)
+    return Trial(
+        number,
+        candidate.config,
+        State.FAILED if failed else State.COMPLETE,
+        value=None if failed else value,
+        source=candidate.source,
+        reason=candidate.reason,
+    )
 
 
 class Suite(Protocol):
