@@ -55,6 +55,8 @@ class Database:
     def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """A transaction that is there as a whole afterwards, or not at all; waits for another writer.
 
+        One within another is a part of it.
+
         Raises:
             MemoryFileError: when the file cannot be written.
         """
@@ -93,13 +95,18 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str) -> Iterator[sqlite3.Connection]:
         with self._lock, self._explained():
-            self._connection.execute(begin)
+            # Within one that is open, which is this thread's, for it holds the lock: a part that fails is taken back.
+            nested = self._connection.in_transaction
+            self._connection.execute("SAVEPOINT part" if nested else begin)
             try:
                 yield self._connection
-                self._connection.execute("COMMIT")
-            finally:
+                self._connection.execute("RELEASE part" if nested else "COMMIT")
+            except BaseException:
                 if self._connection.in_transaction:  # a full disk has ended it already
-                    self._connection.execute("ROLLBACK")
+                    self._connection.execute("ROLLBACK TO part" if nested else "ROLLBACK")
+                    if nested:
+                        self._connection.execute("RELEASE part")
+                raise
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

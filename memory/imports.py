@@ -1,6 +1,7 @@
 """Past runs that others kept, as tasks and trials of the memory: Optuna's storages and tables of text.
 
-An import is repeated to bring what is new, and what was undone; what was forgotten stays so. What tells its runs from
+An import is one change of the memory, which is there as a whole or not at all, and undone as one. It is repeated to
+bring what is new, and what was undone; what was forgotten stays so. What tells its runs from
 others is where they lie and what they are of; a hyperparameter that shows up later makes another task, to which all
 runs belong anew.
 """
@@ -70,9 +71,10 @@ def import_optuna(
             raise ImportFault(f"a study must be in the storage, but {study!r} is not; did you mean {near[0]!r}?")
         names = known if study is None else [study]
         done: list[ImportedStudy] = []
-        for name in names:
-            on_progress(len(done), len(names))
-            done.append(_import_study(store, storage, place, name, script))
+        with store.together(f"import {names[0] if len(names) == 1 else f'{len(names)} studies'}"):
+            for name in names:
+                on_progress(len(done), len(names))
+                done.append(_import_study(store, storage, place, name, script))
         on_progress(len(done), len(names))
     return done
 
@@ -109,7 +111,8 @@ def import_csv(
     place = str(path.resolve())
     task = Task(script=script or path.stem, metric=metric, direction=direction, space=space, place=_hash(script, place))
     uid = f"{place}\0{task.id}"
-    found = _kept(store, task, path.stem, uid, _renumbered(store, task, uid, trials))
+    with store.together(f"import {path.name}"):
+        found = _kept(store, task, path.stem, uid, _renumbered(store, task, uid, trials))
     on_progress(len(trials), len(trials))
     return found
 

@@ -56,11 +56,11 @@ def export_notes(store: Store, folder: Path, where: Filter = _ANY, on_progress: 
 
 
 def import_notes(store: Store, folder: Path, on_progress: Progress = silent) -> ImportedNotes:
-    """Add the notes, links and trial rows of a folder in one transaction. What the memory has, stays as it is, also
-    what was forgotten; what was undone comes back.
+    """Add the notes, links and trial rows of a folder as one change. What the memory has, stays as it is, also what was
+    forgotten; what was undone comes back.
 
     Evidence is taken for code's where its trials are in the folder or the memory. Words that another author has put
-    over it since, the forgotten, and what was recalled since, are told in changes of their own afterwards.
+    over it since, the forgotten, and what was recalled since, are revisions of their own.
 
     Raises:
         ImportFault: naming the file: it is no note, has another name than its id, or names a note that is not there.
@@ -73,11 +73,12 @@ def import_notes(store: Store, folder: Path, on_progress: Progress = silent) -> 
     first = [_before_evolving(file.note, cited) for file in notes.values()]
     here = {name for name in notes if _has(store, name)}
     rows = [file.row for file in notes.values() if file.row is not None and _takes_row(store, file.note.id, here)]
-    added = store.add(first, [link for file in notes.values() for link in file.links], rows)
-    _evolve(store, [file.note for file, one in zip(notes.values(), first, strict=True) if one is not file.note])
-    for name in added:
-        if notes[name].forgotten:
-            store.forget(name)
+    with store.together(f"import {folder.resolve().name}"):
+        added = store.add(first, [link for file in notes.values() for link in file.links], rows)
+        _evolve(store, [file.note for file, one in zip(notes.values(), first, strict=True) if one is not file.note])
+        for name in added:
+            if notes[name].forgotten:
+                store.forget(name)
     differing = [name for name in sorted(here) if _words(store.get(name)) != _words(notes[name].note)]
     return ImportedNotes(len(files), tuple(added), tuple(differing))
 
@@ -191,7 +192,7 @@ def _before_evolving(note: Note, cited: set[str]) -> Note:
 
 
 def _evolve(store: Store, notes: Iterable[Note]) -> None:
-    """Give the notes their authors back; also to those of an import that was killed before it came here."""
+    """Give the notes their authors back."""
     pairs = [(note, now) for note in notes if (now := store.get(note.id)).author == IMPORT]
     proposals = [
         Proposal(note=note.id, revision=now.revision, author=note.author, recalled=note.recalled)

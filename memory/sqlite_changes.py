@@ -31,18 +31,35 @@ class Effects:
     unlinked: list[int] = field(default_factory=list)
     trials: list[int] = field(default_factory=list)
 
+    def join(self, later: Effects) -> None:
+        """Take in what a later part of the same change did. What a note was before its first change is what counts."""
+        before = {*self.added, *self.forgotten, *self.revived}
+        self.forgotten += [note for note in later.forgotten if note not in before]
+        self.revived |= {note: how for note, how in later.revived.items() if note not in before}
+        self.revised = later.revised | self.revised
+        self.unlinked += [number for number in later.unlinked if number not in self.linked]
+        self.added += later.added
+        self.linked += later.linked
+        self.trials += later.trials
+
 
 class Writing(NoteRows):
-    """A change within an open transaction. End it with `sign`, which enters it in the journal."""
+    """A change within an open transaction. End it with `sign`, which enters it in the journal.
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    Args:
+        whole: the change of which this is a part, which is entered in its place.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, whole: Writing | None = None) -> None:
         (number,) = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM journal").fetchone()
         super().__init__(connection, number)
-        self._effects = Effects()
+        self._effects, self._whole = Effects(), whole
 
     def sign(self, what: str, author: Author = CODE) -> None:
         """Enter the change in the journal, unless it did nothing."""
-        if any(asdict(self._effects).values()):
+        if self._whole is not None:
+            self._whole._effects.join(self._effects)
+        elif any(asdict(self._effects).values()):
             self._enter(what, author)
 
     def add(self, notes: Iterable[Note]) -> list[str]:
@@ -137,7 +154,13 @@ class Writing(NoteRows):
             self._effects.unlinked.append(number)
 
     def undo(self) -> Change | None:
-        """Take back the latest change that is neither undone nor an undoing."""
+        """Take back the latest change that is neither undone nor an undoing.
+
+        Raises:
+            Refused: this is part of another change.
+        """
+        if self._whole is not None:
+            raise Refused("undoing must be a change of its own, but another one is being made; undo before or after")
         row = self._do(f"{CHANGE} WHERE undone = 0 AND undoes IS NULL ORDER BY number DESC LIMIT 1").fetchone()
         if row is None:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -42,11 +43,11 @@ class SQLiteStore:
         self._searches: dict[str, Nearest] = {}  # by each model
         self._sidecar_from = sidecar_from
         self._embedded: dict[str, int] = {}  # of each model: no note that was last changed up to here lacks a vector
+        self._whole: Writing | None = None  # what all changes are parts of, within `together`
 
     def add(self, notes: Sequence[Note], links: Sequence[Link] = (), trials: Sequence[PastTrial] = ()) -> list[str]:
         """See `Store.add`."""
-        with self._database.writing() as connection:
-            writing = Writing(connection)
+        with self._change() as writing:
             new = writing.add(notes)
             made = writing.link(links)
             writing.add_trials(trials)
@@ -106,22 +107,21 @@ class SQLiteStore:
 
     def evolve(self, proposals: Sequence[Proposal], links: Sequence[Link] = ()) -> list[Note]:
         """See `Store.evolve`."""
-        with self._database.writing() as connection:
-            writing = Writing(connection)
+        with self._change() as writing:
             evolved = [_evolve(writing, proposal) for proposal in proposals]
             made = writing.link(links)
             what = evolved[0].id if len(evolved) == 1 else _many(len(evolved), "note")
             writing.sign(f"evolve {what}" if evolved else f"add {_many(made, 'link')}", _author(proposals, links))
         return evolved
 
-    def support(self, note: str, evidence: Evidence, content: str | None = None) -> Note:
+    def support(self, note: str, evidence: Evidence, content: str | None = None, links: Sequence[Link] = ()) -> Note:
         """See `Store.support`."""
         words = {} if content is None else {"content": content}
-        with self._database.writing() as connection:
-            writing = Writing(connection)
+        with self._change() as writing:
             before = writing.latest(note)
             writing.check_evidence(before.model_copy(update={"evidence": evidence, "author": CODE}))
             after = writing.revise(before, evidence=evidence, author=CODE, **words)
+            writing.link(links)
             writing.sign(f"support {after.id}")
         return after
 
@@ -135,29 +135,40 @@ class SQLiteStore:
 
     def unlink(self, link: Link) -> None:
         """See `Store.unlink`."""
-        with self._database.writing() as connection:
-            writing = Writing(connection)
+        with self._change() as writing:
             writing.unlink(link)
             writing.sign(f"unlink {link.source} from {link.target}")
 
     def forget(self, note: str) -> None:
         """See `Store.forget`."""
-        with self._database.writing() as connection:
-            writing = Writing(connection)
+        with self._change() as writing:
             writing.forget(note)
             writing.sign(f"forget {note}")
 
     def revive(self, note: str) -> None:
         """See `Store.revive`."""
-        with self._database.writing() as connection:
-            writing = Writing(connection)
+        with self._change() as writing:
             writing.revive(note)
             writing.sign(f"revive {note}")
 
+    @contextmanager
+    def together(self, what: str) -> Iterator[None]:
+        """See `Store.together`."""
+        with self._database.writing() as connection:
+            if self._whole is not None:
+                yield
+                return
+            self._whole = Writing(connection)
+            try:
+                yield
+                self._whole.sign(what)
+            finally:
+                self._whole = None
+
     def undo(self) -> Change | None:
         """See `Store.undo`."""
-        with self._database.writing() as connection:
-            return Writing(connection).undo()
+        with self._change() as writing:
+            return writing.undo()
 
     def journal(self, limit: int = 20) -> list[Change]:
         """See `Store.journal`."""
@@ -243,6 +254,11 @@ class SQLiteStore:
     def close(self) -> None:
         """See `Store.close`."""
         self._database.close()
+
+    @contextmanager
+    def _change(self) -> Iterator[Writing]:
+        with self._database.writing() as connection:
+            yield Writing(connection, self._whole)
 
     def _nearest_of(self, model: str, dimensions: int) -> Nearest:
         if model not in self._searches:

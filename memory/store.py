@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -102,11 +103,11 @@ class Store(Protocol):
         """
         ...
 
-    def support(self, note: str, evidence: Evidence, content: str | None = None) -> Note:
-        """A new revision with evidence computed by code, and with the words that code gives it.
+    def support(self, note: str, evidence: Evidence, content: str | None = None, links: Sequence[Link] = ()) -> Note:
+        """A new revision with evidence computed by code, and with the words that code gives it; links with it.
 
         Raises:
-            NoteMissing: an unknown id, of the note or of a trial.
+            NoteMissing: an unknown id, of the note, of a trial or of a link.
             Refused: the note or a trial is `recalled`, a trial is not a trial note, or the content is too long.
         """
         ...
@@ -136,6 +137,20 @@ class Store(Protocol):
 
         Raises:
             NoteMissing: an unknown id.
+        """
+        ...
+
+    def together(self, what: str) -> AbstractContextManager[None]:
+        """All that this store writes within is one change: there as a whole or not at all, and undone as one.
+
+        Other writers wait until its end. A part that raises writes nothing, and if that leaves the block, nothing is
+        written at all. One within another is a part of it. Searches by vectors belong before or after.
+
+        Args:
+            what: is done, in the journal's words.
+
+        Raises:
+            Refused: `undo` within.
         """
         ...
 

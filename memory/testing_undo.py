@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 
-from .errors import NoteMissing
+from .errors import NoteMissing, Refused
 from .note import Evidence, Kind, Link, LinkType, PastTrial
 from .store import Filter, Store
 from .testing_notes import EARLY, MODEL, NOWHERE, directions, embed, found, note, proposal, refused
@@ -38,6 +39,61 @@ class UndoContract:
         assert [one.content for one in store.revisions(lesson.id)] == ["first", "second", "third", "second", "first"]
         assert [one.undone for one in store.journal()] == [False] * 5 + [True] * 5
         assert store.check() == []
+
+    def test_what_is_done_together_is_one_change(self, store: Store) -> None:
+        old, trial, lesson, gone = note(content="old"), note(Kind.TRIAL), note(content="first"), note()
+        link, other = (Link(source=old.id, target=end.id, type=LinkType.SIMILAR) for end in (gone, lesson))
+        store.add([old, gone], [link])
+        before = list(store.notes())
+        with store.together("an act"):
+            store.add([trial, lesson], [other])
+            store.support(
+                lesson.id, Evidence(trials=(trial.id,)), "second", [link.model_copy(update={"source": trial.id})]
+            )
+            store.unlink(other)
+            store.unlink(link)
+            store.forget(lesson.id)
+            store.forget(gone.id)
+            with store.together("a part of it"):
+                store.evolve([proposal(old, "new"), proposal(old.model_copy(update={"revision": 1}), "newer")])
+                store.revive(gone.id)
+            assert store.get(old.id).content == "newer"  # what is written is read within
+        assert [change.what for change in store.journal()] == ["an act", "add 2 notes"]
+        assert [note.content for note in store.notes()] == ["newer", gone.content, trial.content]
+        assert len(store.links([trial.id])) == 1
+        assert self._undo(store) == "an act"
+        assert [one.text for one in store.notes()] == [one.text for one in before]
+        assert store.links([old.id, trial.id, lesson.id]) == [link]
+        assert store.add([lesson]) == [lesson.id]  # its adding was undone, not forgotten
+
+    def test_of_what_is_done_together_all_is_there_or_nothing(self, store: Store) -> None:
+        one, other = note(), note()
+        store.add([one])
+        with refused(store, NoteMissing, NOWHERE), store.together("an act"):
+            store.evolve([proposal(one, "changed")])
+            store.forget(NOWHERE)
+        with refused(store, Refused, "undoing"), store.together("an act"):
+            store.evolve([proposal(one, "changed")])
+            store.undo()
+        with store.together("an act"):
+            with suppress(NoteMissing):
+                store.evolve([proposal(one, "taken back"), proposal(note(), "of nothing")])
+            store.add([other])
+        assert (store.get(one.id), list(store.notes())) == (one, [one, other])
+        with store.together("nothing"):
+            pass
+        assert [change.what for change in store.journal()] == ["an act", "add 1 note"]
+
+    def test_support_writes_its_links_with_it(self, store: Store) -> None:
+        trial, lesson = note(Kind.TRIAL), note()
+        link = Link(source=trial.id, target=lesson.id, type=LinkType.SUPPORTS)
+        store.add([trial, lesson])
+        with refused(store, NoteMissing, NOWHERE):
+            store.support(lesson.id, Evidence(trials=(trial.id,)), links=[link.model_copy(update={"source": NOWHERE})])
+        store.support(lesson.id, Evidence(trials=(trial.id,)), links=[link, link])
+        assert store.links([lesson.id]) == [link]
+        assert self._undo(store).startswith("support")
+        assert (store.links([lesson.id]), store.get(lesson.id).evidence) == ([], None)
 
     @staticmethod
     def _undo(store: Store) -> str:

@@ -206,6 +206,22 @@ def test_what_was_undone_is_imported_again_and_what_was_forgotten_is_not(store: 
         assert copy.count() == 2
 
 
+def test_an_import_is_undone_as_one_whatever_it_holds(store: SQLiteStore, tmp_path: Path) -> None:
+    _, trial, lesson = family(store)
+    store.evolve([Proposal(note=lesson.id, revision=0, author=MODEL, content="reworded", recalled=True)])
+    store.forget(trial.id)
+    export_notes(store, tmp_path / "a")
+    with memory(tmp_path / "copy.db") as copy:
+        kept = note(content="was here before")
+        copy.add([kept])
+        import_notes(copy, tmp_path / "a")
+        assert copy.get(lesson.id).author == MODEL
+        assert trial.id not in {one.id for one in copy.notes()}
+        assert [change.what for change in copy.journal()] == ["import a", "add 1 note"]
+        copy.undo()
+        assert (list(copy.notes()), copy.links([lesson.id, trial.id]), copy.check()) == ([kept], [], [])
+
+
 def test_a_file_reads_well(store: SQLiteStore, tmp_path: Path) -> None:
     task, trial, lesson = family(store)
     export_notes(store, tmp_path / "a")
@@ -384,7 +400,7 @@ def test_a_study_whose_import_was_undone_is_imported_again(store: SQLiteStore, u
         made_study(storage)
     (done,) = import_optuna(store, url)
     everything = {one.id: one.text for one in store.notes()}
-    assert undone(store) > 1
+    assert undone(store) == ["import small"]
     assert store.count() == 0
     (again,) = import_optuna(store, url)
     assert (again.task and again.task.id, again.new) == (done.task and done.task.id, 12)
@@ -520,9 +536,9 @@ def test_a_table_that_has_grown_brings_its_new_rows_wherever_they_stand(store: S
     assert [row.number for row in store.trials(first.task.id)] == [1, 2, 3, 4]
 
 
-def undone(store: SQLiteStore) -> int:
-    """Take everything back; how many changes that was."""
-    return sum(1 for _ in iter(store.undo, None))
+def undone(store: SQLiteStore) -> list[str]:
+    """Take everything back; which changes that was."""
+    return [change.what for change in iter(store.undo, None)]
 
 
 def test_a_table_whose_import_was_undone_is_imported_again(store: SQLiteStore, tmp_path: Path) -> None:
@@ -532,10 +548,14 @@ def test_a_table_whose_import_was_undone_is_imported_again(store: SQLiteStore, t
     assert first.task is not None
     everything, rows = {one.id: one.text for one in store.notes()}, store.trials(first.task.id)
     assert {one.kind for one in store.notes()} == {Kind.TASK, Kind.TRIAL, Kind.LESSON, Kind.FAILURE}
-    store.undo()  # the last lesson alone
     assert import_csv(store, path, "loss", MIN).new == 0
+    with path.open("a") as file:
+        file.write("14,15\n")
+    assert import_csv(store, path, "loss", MIN).new == 1
+    store.undo()  # the last import alone
     assert {one.id: one.text for one in store.notes()} == everything
-    assert undone(store) > 1
+    assert undone(store) == ["import runs.csv"]
+    path.write_text(path.read_text().removesuffix("14,15\n"))
     assert (store.count(), store.trials(first.task.id)) == (0, [])
     again = import_csv(store, path, "loss", MIN)
     assert (again.new, again.trials) == (13, 13)

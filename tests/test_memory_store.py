@@ -8,7 +8,7 @@ import sqlite3
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
 from luthier.memory import migrations, sqlite_store
-from luthier.memory.errors import Conflict, MemoryFileError
+from luthier.memory.errors import Conflict, MemoryFileError, NoteMissing
 from luthier.memory.note import Evidence, Kind, Link, LinkType, Note, PastTrial
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter, Store
@@ -131,6 +131,20 @@ class AnySequence(RuleBasedStateMachine):
             self.history[name].append(self.store.get(name))
             assert self.history[name][-1].content == content
 
+    @rule(name=ids, content=words, goal=ids, fails=st.booleans())
+    def together(self, name: str, content: str, goal: str, fails: bool) -> None:
+        """Several changes as one, of which `undo` takes back all."""
+        store, old = self.store, self.history[name]
+        with suppress(NoteMissing), store.together("an act"):
+            (first,) = store.evolve([proposal(old[-1], content)])
+            (second,) = store.evolve([proposal(first, content + "s")], [similar(goal, name)])
+            store.forget(name)
+            store.revive(goal)
+            store.unlink(similar(goal, name))
+            if fails:
+                store.forget("lesson-nowhere")
+            self.history[name] = [*old, first, second]
+
     @rule()
     def undo(self) -> None:
         change = self.store.undo()
@@ -179,6 +193,10 @@ class AnySequence(RuleBasedStateMachine):
         for store in self.stores:
             store.close()
         shutil.rmtree(self.folder)
+
+
+def similar(source: str, target: str) -> Link:
+    return Link(source=source, target=target, type=LinkType.SIMILAR)
 
 
 def direction(one: Note) -> np.ndarray:
