@@ -1,4 +1,4 @@
-"""What can get a turn, what a turn was, and what an arm must bring for its cost to get one."""
+"""What can get a turn, what a turn was, and what an arm must bring to get one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from .gain import ADVISORS, NO_MODEL, finite
 
-WELCOME = 0.7  # the bar at first: a model is asked even if it may be a little worse, for how else is it to show
-BAR = 1.6  # the bar later: what a model must gain for its cost against the advisors
-TRIAL_TURNS = 6.0  # of a model, over which the bar rises from the one to the other
+TURNS = 8.0  # of a model, in which it may show itself: the welcome fades with the square of its turns over this
+WELCOME = 0.3  # deviations of what is believed that speak for a model at first, for how else is it to show itself
+DOUBT = 1.1  # deviations that speak against an arm once the welcome is over: the burden of proof is not the advisors'
+MARGIN = 1.1  # what an arm must gain for its cost against the advisors, however sure that is: ties go to them
 ODDS = 4.0  # the most that a predictor's estimate counts for or against an arm
 COST_TURNS = 1.0  # turns that a model's stated seconds are worth
 
@@ -66,14 +67,28 @@ def odds(arm: Arm) -> float:
     return share / (1 - share)
 
 
-def bar(arm: Arm, weighted: Sequence[tuple[Turn, float]]) -> float:
-    """What the arm must gain for its cost, against the advisors, to get the turn."""
-    if arm.workflow == ADVISORS:
-        return 1.0
-    if arm.model == NO_MODEL:
-        return BAR
-    had = sum(weight for turn, weight in weighted if turn.model == arm.model and turn.compares)
-    return float(BAR - (BAR - WELCOME) * np.exp(-had / TRIAL_TURNS))
+def welcomes(arms: Sequence[Arm], weighted: Sequence[tuple[Turn, float]]) -> np.ndarray:
+    """How welcome each arm still is, from 1 for a model's first turn to 0; 0 for arms without a model; (arms,)."""
+    had = [sum(w for t, w in weighted if t.model == arm.model and t.compares) for arm in arms]
+    asks = np.array([arm.model != NO_MODEL for arm in arms])
+    return np.asarray(asks * np.exp(-((np.array(had) / TURNS) ** 2)), dtype=float)
+
+
+def bars(deviation: np.ndarray, cost: np.ndarray, welcome: np.ndarray, base: int) -> np.ndarray:
+    """What speaks against each arm, to be taken off the logarithm of its ratio; shape (arms,).
+
+    While a model is welcome its cost counts half, since nobody knows yet what it gains.
+
+    Args:
+        deviation: of the logarithm of each arm's ratio to the advisors', shape (arms,).
+        cost: of a turn over the advisors', shape (arms,).
+        welcome: from `welcomes`, shape (arms,).
+        base: the place of the advisors; nothing speaks against them.
+    """
+    doubt = (1 - welcome) * (DOUBT * deviation + np.log(MARGIN)) - welcome * WELCOME * deviation
+    against = doubt + (1 - welcome / 2) * np.log(cost)
+    against[base] = 0.0
+    return np.asarray(against, dtype=float)
 
 
 def costs(arms: Sequence[Arm], weighted: Sequence[tuple[Turn, float]]) -> np.ndarray:

@@ -1,9 +1,10 @@
 """The posterior of what each workflow gains relative to the average turn. Arrays in, arrays out.
 
-Gains are rare and uneven, so they are counted as events: a gain is as many events as it is typical gains (the ratio of
-the second moment to the first, so that one leap counts as one event). An average turn at stage `index` is exposed to
-`level * stage(index)` events. With events n and exposure x, the ratio of an arm has the posterior Gamma(k m + n, k + x)
-around its prior mean m: a Poisson likelihood with gamma prior, the dispersion taken out first (Wedderburn 1974).
+Gains shrink a hundredfold within twenty trials, so each is weighed against wins at the same stage: a win counts as
+2 g / (g + t) events, g being its gain and t the typical gain of a win there, a line of log gain on log index. So a
+typical win is one event and the largest leap two. An average turn is exposed to `level * stage(index)` events. With
+events n and exposure x, an arm's ratio to the average has the posterior Gamma(k m + n, k + x) around its prior mean m:
+a Poisson likelihood with its conjugate prior, used through the mean and the variance of its logarithm.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import digamma, polygamma
 
-DECAY = 1.0  # of gains with the index: the chance that trial i of equals beats all before it is 1 / (i + 1)
-NEAR = 2.0  # doublings of the index after which a turn's weight is halved: what helps early need not help late
-JUMP = 0.5  # scales; the prior's one gain
-LEVEL, LEVEL_WEIGHT = 2.0, 2.0  # events an exposure of 1 before any is seen, and the exposure that this is worth
+DECAY = 0.7  # of the rate of wins with the index (between none and a record's 1 / (i + 1); LCBench, docs/gate.md)
+NEAR = 4.0  # doublings of the index after which a turn's weight is halved: what helps early need not help late
+TYPICAL, SLOPE = 0.5, 1.5  # prior gain of a win at index 1 in scales, and the exponent of its fall (as above)
+WINS = 1.0  # wins that this line's prior is worth
+LEVEL, LEVEL_WEIGHT = 0.7, 2.0  # events an exposure of 1 before any is seen, and the exposure that this is worth
 STUDY_WEIGHT = 2.0  # exposure after which a study's own level counts as much as that of all
-ARM_WEIGHT = 4.0  # exposure that the prior of an arm is worth against its model's
-MODEL_WEIGHT = 4.0  # exposure that the prior of a model is worth
+ARM_WEIGHT = 2.0  # events that an arm's prior is worth
+MODEL_WEIGHT = 2.0  # events of the other workflows of its model after which they move an arm's prior half of the way
 
 
 @dataclass(frozen=True)
@@ -28,52 +31,58 @@ class Evidence:
     arm: np.ndarray  # int, place of its arm
     study: np.ndarray  # int
     gain: np.ndarray  # scales, at least 0
-    index: np.ndarray  # int, of the trial in its study
+    index: np.ndarray  # of the trial in its study, at least 1
     weight: np.ndarray  # at most 1
 
 
 def stage(index: np.ndarray) -> np.ndarray:
-    """What an average turn at an index gains, up to a factor."""
-    return np.asarray(np.maximum(index, 1) ** -DECAY, dtype=float)
+    """How often an average turn at an index wins, up to a factor; shape (n,)."""
+    return np.asarray(index**-DECAY, dtype=float)
 
 
 def nearness(index: np.ndarray, now: int) -> np.ndarray:
-    """The weight of turns at `index` for a decision at `now`."""
-    apart = np.abs(np.log2(np.maximum(index, 1) / max(now, 1)))
-    return np.asarray(0.5 ** (apart / NEAR), dtype=float)
+    """The weight of turns at `index` for a decision at `now`; shape (n,)."""
+    return np.asarray(0.5 ** (np.abs(np.log2(index / max(now, 1))) / NEAR), dtype=float)
 
 
-def counted(evidence: Evidence, arms: int) -> tuple[np.ndarray, np.ndarray]:
-    """Events and exposure of each arm, both of shape (arms,)."""
+def events(gain: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """How many typical wins each gain is, 0 to 2; shape (n,)."""
+    won = gain > 0
+    size, at, w = np.log(gain[won]), np.log(index[won]), weight[won]
+    # Ridge regression, two unknowns: the prior counts as `WINS` wins at index 1 and as much on the slope.
+    design = np.stack([np.ones(len(at)), at], axis=1)
+    normal = design.T @ (w[:, None] * design) + WINS * np.eye(2)
+    height, slope = np.linalg.solve(normal, design.T @ (w * size) + WINS * np.array([np.log(TYPICAL), -SLOPE]))
+    typical = np.exp(height + slope * np.log(index))
+    return np.asarray(2 * gain / (gain + typical), dtype=float)
+
+
+def counted(evidence: Evidence, now: int, arms: int) -> tuple[np.ndarray, np.ndarray]:
+    """Events and exposure of each arm, both of shape (arms,).
+
+    A study's own level is shrunk to that of all, so that an arm gains nothing by having been drawn in easy studies.
+    """
     e = evidence
-    first, second = np.sum(e.weight * e.gain), np.sum(e.weight * e.gain**2)
-    events = e.weight * e.gain / ((second + JUMP**2) / (first + JUMP))
-    exposure = e.weight * stage(e.index)
-    level = (events.sum() + LEVEL * LEVEL_WEIGHT) / (exposure.sum() + LEVEL_WEIGHT)
+    weight = e.weight * nearness(e.index, now)
+    had, exposed = weight * events(e.gain, e.index, e.weight), weight * stage(e.index)
+    level = (had.sum() + LEVEL * LEVEL_WEIGHT) / (exposed.sum() + LEVEL_WEIGHT)
     studies = int(e.study.max(initial=-1)) + 1
-    of_study = (np.bincount(e.study, events, studies) + STUDY_WEIGHT * level) / (
-        np.bincount(e.study, exposure, studies) + STUDY_WEIGHT
-    )
-    exposure = exposure * of_study[e.study]
-    return np.bincount(e.arm, events, arms), np.bincount(e.arm, exposure, arms)
+    own = np.bincount(e.study, had, studies) + STUDY_WEIGHT * level
+    own /= np.bincount(e.study, exposed, studies) + STUDY_WEIGHT
+    return np.bincount(e.arm, had, arms), np.bincount(e.arm, exposed * own[e.study], arms)
 
 
-def sampled(
-    events: np.ndarray,
-    exposure: np.ndarray,
-    prior: np.ndarray,
-    groups: np.ndarray,
-    draws: int,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Draws of each arm's ratio, shape (draws, arms).
+def believed(
+    had: np.ndarray, exposed: np.ndarray, prior: np.ndarray, groups: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of the logarithm of each arm's ratio, both of shape (arms,).
 
     Args:
-        events, exposure: of each arm, shape (arms,).
-        prior: mean of each arm's ratio before its turns, shape (arms,).
+        had, exposed: of each arm, as `counted` gives them.
+        prior: mean of each arm's ratio before its turns, above 0, shape (arms,).
         groups: int, which arms share a model, shape (arms,). The others of a group move an arm's prior.
     """
     same = (groups[:, None] == groups[None, :]) & ~np.eye(len(groups), dtype=bool)
-    shape, rate = MODEL_WEIGHT + same @ events, MODEL_WEIGHT + same @ exposure
-    of_model = prior * rng.gamma(shape, 1 / rate, (draws, len(groups)))
-    return np.asarray(rng.gamma(ARM_WEIGHT * of_model + events, 1 / (ARM_WEIGHT + exposure)), dtype=float)
+    centre = prior * (MODEL_WEIGHT + same @ had) / (MODEL_WEIGHT + same @ exposed)
+    shape, rate = ARM_WEIGHT * centre + had, ARM_WEIGHT + exposed
+    return digamma(shape) - np.log(rate), np.sqrt(polygamma(1, shape))

@@ -1,8 +1,8 @@
 """Gate 1: which workflow carries the next trial. Thompson sampling on gain per cost (Thompson 1933).
 
 A workflow is worth its gain relative to the average turn at the same stage of a study (`posterior.py`), over its cost
-relative to the advisors'. A tie goes to the arms that ask no model: a model has to gain more than a bar, which is low
-in its first turns, so that it can show itself, and then rises. A floor of exploration stays.
+relative to the advisors'. In its first turns a model is welcome, so that it can show itself; then it has to prove that
+it gains more, and ties go to the advisors (`arms.py`). A floor of exploration stays.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from typing import Any
 import numpy as np
 
 from ..trials.records import Direction, Trial
-from .arms import TRIAL_TURNS, Arm, Turn, bar, costs, groups_of, odds, reference
+from .arms import Arm, Turn, bars, costs, groups_of, odds, reference, welcomes
 from .gain import NO_MODEL, credit_of, finite, gain_of
-from .posterior import Evidence, counted, nearness, sampled
+from .posterior import Evidence, believed, counted
 
 __all__ = ["Arm", "Drawn", "Estimate", "Turn", "draw_turn", "turns_of"]
 
-PAST = 0.5  # weight of a turn of another study: tasks differ
-EXPLORE = 0.08  # share of turns that go to any arm, whatever was seen
-DRAWS = 4_000  # of the posterior; their shares are the policy, so the recorded probability has no error
+PAST = 0.8  # weight of a turn of another study: tasks differ
+EXPLORE = 0.06  # share of turns that go to any arm, whatever was seen
+EACH = 6  # draws of the posterior whose mean decides a turn: an arm that is likely worse gets fewer turns than by one
+MIDDLE = 1.2816  # deviations to each side of the middle 80 % of a normal distribution
+DRAWS = 4_000  # such means; their shares are the policy, so the recorded probability has no error
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,11 @@ class Estimate:
     workflow: str
     model: str
     turns: float  # that are evidence, those of other studies discounted
-    ratio: float  # its gain over that of an average turn at the same stage: posterior mean
+    ratio: float  # its gain over that of an average turn at the same stage: geometric mean of the posterior
     low: float  # the ends of the middle 80 % of the posterior
     high: float
     cost: float  # of a turn, training and model, over the advisors'
+    welcome: float  # from 1 for a model's first turn to 0
     probability: float  # of getting the turn
 
 
@@ -91,24 +94,20 @@ def draw_turn(
     rng = np.random.default_rng(seed)
     now = index if index is not None else 1 + max((t.index for t in turns), default=0)
     weighted = [(t, 1.0) for t in turns] + [(t, discount) for t in past]
-    evidence, groups = _evidence(arms, weighted, now), groups_of(arms)
-    count = counted(evidence, len(arms))
+    evidence, groups, base = _evidence(arms, weighted), groups_of(arms), reference(arms)
     prior = np.array([odds(arm) for arm in arms])
-    first, second = (sampled(*count, prior, groups, DRAWS, rng) for _ in range(2))
-    cost = costs(arms, weighted)
-    price = cost * np.array([bar(arm, weighted) for arm in arms])
-    shares = _shares(first / price, second / price, groups)
+    mean, deviation = believed(*counted(evidence, now, len(arms)), prior, groups)
+    cost, welcome = costs(arms, weighted), welcomes(arms, weighted)
+    against = bars(np.hypot(deviation, deviation[base]), cost, welcome, base)
+    shares = _shares(mean - against, deviation / EACH**0.5, groups, rng)
     probability = (1 - EXPLORE) * shares + EXPLORE / len(arms)
     random = bool(rng.random() < EXPLORE)
     place = int(rng.choice(len(arms), p=None if random else shares))
     counts = np.bincount(evidence.arm, evidence.weight, len(arms))
-    low, high = np.quantile(second, [0.1, 0.9], axis=0)
-    ratio = second.mean(axis=0)
-    estimates = tuple(
-        Estimate(arm.workflow, arm.model, *(float(x[i]) for x in (counts, ratio, low, high, cost, probability)))
-        for i, arm in enumerate(arms)
-    )
-    reason = _reason(estimates, place, random, reference(arms))
+    ratio, low, high = np.exp(mean + np.outer([0.0, -MIDDLE, MIDDLE], deviation))
+    columns = (counts, ratio, low, high, cost, welcome, probability)
+    estimates = tuple(Estimate(a.workflow, a.model, *(float(c[i]) for c in columns)) for i, a in enumerate(arms))
+    reason = _reason(estimates, place, random, base)
     return Drawn(arms[place], float(probability[place]), random, estimates, reason)
 
 
@@ -131,30 +130,29 @@ def _turn(trial: Trial, direction: Direction, study: str) -> Turn:
     )
 
 
-def _evidence(arms: Sequence[Arm], weighted: Sequence[tuple[Turn, float]], now: int) -> Evidence:
+def _evidence(arms: Sequence[Arm], weighted: Sequence[tuple[Turn, float]]) -> Evidence:
     places = {(arm.workflow, arm.model): i for i, arm in enumerate(arms)}
     used = [(t, w) for t, w in weighted if t.compares and (t.workflow, t.model) in places]
     studies = {name: i for i, name in enumerate(dict.fromkeys(t.study for t, _ in used))}
-    index = np.array([t.index for t, _ in used], dtype=float)
     return Evidence(
         arm=np.array([places[t.workflow, t.model] for t, _ in used], dtype=int),
         study=np.array([studies[t.study] for t, _ in used], dtype=int),
         gain=np.array([t.gain for t, _ in used], dtype=float),
-        index=index,
-        weight=np.array([w for _, w in used], dtype=float) * nearness(index, now),
+        index=np.array([max(t.index, 1) for t, _ in used], dtype=float),
+        weight=np.array([w for _, w in used], dtype=float),
     )
 
 
-def _shares(first: np.ndarray, second: np.ndarray, groups: np.ndarray) -> np.ndarray:
+def _shares(mean: np.ndarray, deviation: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """How often each arm is the best, shape (arms,).
 
     Workflows of one model are compared first, by draws of their own, so that a model does not gain by having many.
     """
-    draws = np.arange(len(first))
-    names = np.unique(groups)
+    first, second = mean + deviation * rng.standard_normal((2, DRAWS, len(mean)))
+    draws, names = np.arange(DRAWS), np.unique(groups)
     best = np.stack([np.where(groups == g, first, -np.inf).argmax(axis=1) for g in names], axis=1)  # (draws, groups)
-    winner = np.stack([second[draws, best[:, k]] for k in range(len(names))], axis=1).argmax(axis=1)
-    return np.bincount(best[draws, winner], minlength=len(groups)) / len(draws)
+    winner = np.take_along_axis(second, best, axis=1).argmax(axis=1)
+    return np.bincount(best[draws, winner], minlength=len(mean)) / DRAWS
 
 
 def _reason(estimates: Sequence[Estimate], place: int, random: bool, base: int) -> str:
@@ -164,11 +162,14 @@ def _reason(estimates: Sequence[Estimate], place: int, random: bool, base: int) 
         return "there is no other workflow"
     if random:
         return "drawn by lot, so that every workflow is seen now and then"
+    if place != base and mine.welcome > 0.5:
+        return f"{mine.model} has had few turns that tell anything ({mine.turns:.0f}), so it may show what it can"
     if place != base:
-        if mine.turns < TRIAL_TURNS:
-            return f"it has had few turns yet ({mine.turns:.0f}), so it may show what it can"
-        times = mine.ratio / estimates[base].ratio
-        return f"it gains {times:.1f} times as much as the advisors, at {mine.cost:.1f} times the cost"
+        return _compared(mine, estimates[base])
     other = max((e for i, e in enumerate(estimates) if i != base), key=lambda e: e.probability)
-    rival = other.ratio / mine.ratio / other.cost
-    return f"{other.workflow} gains {rival:.1f} times as much for its cost, too little to be worth a model"
+    return f"{_compared(other, mine)}: too little, or too unsure"
+
+
+def _compared(arm: Estimate, base: Estimate) -> str:
+    times, cost = arm.ratio / base.ratio, arm.cost / base.cost
+    return f"{arm.workflow} seems to gain {times:.1f} times as much as the advisors at {cost:.1f} times the cost"
