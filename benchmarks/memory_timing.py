@@ -4,8 +4,9 @@
 
 Notes hold thirty words, the common ones often, as text does. `topics` vectors are near one of as many topics as the
 notes have hundreds, with forty directions around them; `random` ones are not alike at all, which is the sidecar's worst
-case. Queries are near a note. `nearest` is the search by vectors as `retrieve` asks for it, the 50 best; `retrieve` is
-the whole: vectors, words and one hop, without the embedding of the query. `insert` is one note with its vector, in two
+case. Queries are near a note. `nearest` is the search by vectors as `retrieve` asks for it, the 50 best; `words` the
+search by words, beside one that ranks every note with a word of the query; `retrieve` is the whole: vectors, words and
+one hop, without the embedding of the query. `insert` is one note with its vector, in two
 transactions. Each round asks every query once; the figures are those of the round in the middle by its p95. CPU time
 tells what a busy machine hides.
 """
@@ -15,16 +16,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sqlite3
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rich.progress import track
 
+from luthier.memory.fulltext import terms
 from luthier.memory.note import Kind, Note, stable_id
 from luthier.memory.retrieval import DEPTH, retrieve
 from luthier.memory.sqlite_store import SQLiteStore
@@ -141,6 +146,7 @@ def measured(folder: Path, size: int, kind: str, queries: int, rounds: int) -> I
         yield Row(size, "sidecar, to build", taken, taken, "s")
     for name, store, target in (("exact", exact, EXACT), ("sidecar", with_sidecar, SIDECAR)):
         yield from of_store(name, store, target.get(size), size, asked, rounds)
+    yield from by_words(exact, list(asked), size, rounds)
     yield recall(exact, with_sidecar, asked, size)
     inserts = [timed(inserting(exact, number)) for number in range(rounds)]
     yield row(size, "insert", inserts, INSERT.get(size))
@@ -160,6 +166,28 @@ def of_store(
     yield row(size, f"nearest, {name}, CPU time", cpu)
     whole = [timed(lambda t=t: retrieve(store, t, embedder=embedder) for t in asked) for _ in range(rounds)]
     yield row(size, f"retrieve, {name}", whole)
+    cpu = [timed((lambda t=t: retrieve(store, t, embedder=embedder) for t in asked), time.process_time)]
+    yield row(size, f"retrieve, {name}, CPU time", cpu)
+
+
+def by_words(store: SQLiteStore, asked: Sequence[str], size: int, rounds: int) -> Iterator[Row]:
+    """The search by words, and what it takes to rank all that hold a word; both must find the same scores."""
+    with closing(sqlite3.connect(store.path)) as connection:
+        ways = {"words": lambda text: store.matching(text, DEPTH), "all ranked": partial(all_ranked, connection)}
+        found = [[[score for _, score in way(text)] for text in asked] for way in ways.values()]
+        np.testing.assert_allclose(*([score for scores in one for score in scores] for one in found), rtol=1e-9)
+        for name, way in ways.items():
+            yield row(size, name, [timed(partial(way, text) for text in asked) for _ in range(rounds)])
+            yield row(size, f"{name}, CPU time", [timed((partial(way, text) for text in asked), time.process_time)])
+
+
+def all_ranked(connection: sqlite3.Connection, text: str) -> list[tuple[str, float]]:
+    """The search by words as SQLite does it when told nothing else."""
+    return connection.execute(
+        "SELECT n.id, -bm25(words) AS score FROM words JOIN notes n ON n.seq = words.rowid "
+        "WHERE words MATCH ? AND n.forgotten = 0 ORDER BY score DESC, n.id LIMIT ?",
+        (" OR ".join(f'"{term}"' for term in terms(text)), DEPTH),
+    ).fetchall()
 
 
 def recall(exact: SQLiteStore, approximate: SQLiteStore, asked: dict[str, np.ndarray], size: int) -> Row:

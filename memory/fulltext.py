@@ -5,9 +5,12 @@ Text is cut into words here, by one function for notes and queries, so that no q
 
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
 import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, chain
 
 from .filters import conditions
 from .sqlite_rows import LATEST, to_note
@@ -20,6 +23,7 @@ _STOP = """
 """
 STOP_WORDS = frozenset(_STOP.split())
 _MOST = 2**31  # notes in one answer: SQLite takes no number above 64 bits
+_K1, _LEAST_WEIGHT = 1.2, 1e-6  # of FTS5's BM25, which sets both: how repetition counts, and words in most notes
 _ACCENTS = re.compile("[\u0300-\u036f]")  # of Latin, Greek and Cyrillic; other scripts' marks make other words
 # Thai to Burmese, Khmer, kana, ideographs and Hangul: no spaces between words, or endings that stick to them. Each
 # character is a word there, and a query asks for pairs of neighbours.
@@ -43,17 +47,69 @@ def index(connection: sqlite3.Connection, note: str) -> None:
 
 
 def search(connection: sqlite3.Connection, query: str, k: int, where: Filter) -> list[tuple[str, float]]:
-    """The `k` best of the notes that hold any word of the query: (id, BM25 above 0), equal ones by id."""
-    wanted = terms(query)
-    if not wanted or k <= 0:
+    """The `k` best of the notes that hold any word of the query: (id, BM25 above 0), equal ones by id.
+
+    Ranking costs some microseconds a note, and common words are in most notes. So the rarest words are asked for first,
+    until notes that hold none of them could not come in among the best even with all other words (MaxScore: Turtle and
+    Flood 1995). Those others still count where they stand beside a rare one: the answer is that of asking for all.
+    """
+    if k <= 0:
         return []
+    held = {term: _held(connection, _any([term])) for term in terms(query)}
+    wanted = sorted((term for term, count in held.items() if count), key=lambda term: held[term])
+    if not wanted:
+        return []
+    (notes,) = connection.execute("SELECT count(*) FROM words_docsize").fetchone()
+    for size, limit in _cuts([held[term] for term in wanted], notes, k):
+        rare, others = _any(wanted[:size]), _any(wanted[size:])
+        parts = (_ranked(connection, f"{rare} {tied} {others}", k, where) for tied in ("AND", "NOT"))
+        found = sorted(chain(*parts), key=lambda one: (-one[1], one[0]))[:k]
+        if len(found) == k and found[-1][1] > limit:
+            return found
+    return _ranked(connection, _any(wanted), k, where)
+
+
+def _cuts(held: Sequence[int], notes: int, k: int) -> Iterator[tuple[int, float]]:
+    """How many of the rarest words may do, and more than all others can give a note: (words, score).
+
+    Args:
+        held: how many of the notes hold each word, the rarest first.
+
+    The last of the `k` best is likely a note with one word, the rarest of those that `k` notes hold, so it scores about
+    that word's weight. What is worth a try is judged by that, and each try has twice the notes of the last.
+    """
+    weights = [_weight(count, notes) for count in held]
+    limits = [(_K1 + 1) * left for left in accumulate(reversed(weights))][::-1]  # however often a word is repeated
+    together, tried = list(accumulate(held)), 0
+    likely = next((weight for weight, count in zip(weights, together, strict=True) if count >= k), 0.0)
+    for size in range(1, len(held)):
+        if together[size - 1] >= max(k, 2 * tried) and limits[size] < likely:
+            tried = together[size - 1]
+            yield size, limits[size]
+
+
+def _ranked(connection: sqlite3.Connection, match: str, k: int, where: Filter) -> list[tuple[str, float]]:
     passing, values = conditions(where)
     found = connection.execute(
         "SELECT n.id, -bm25(words) AS score FROM words JOIN notes n ON n.seq = words.rowid "
         f"WHERE words MATCH ? AND {passing} ORDER BY score DESC, n.id LIMIT ?",
-        (" OR ".join(f'"{term}"' for term in wanted), *values, min(k, _MOST)),
+        (match, *values, min(k, _MOST)),
     )
     return [(str(note), float(score)) for note, score in found]
+
+
+def _held(connection: sqlite3.Connection, match: str) -> int:
+    """How many notes hold it; to count is far quicker than to rank."""
+    return int(connection.execute("SELECT count(*) FROM words WHERE words MATCH ?", (match,)).fetchone()[0])
+
+
+def _weight(held: int, notes: int) -> float:
+    """What FTS5's BM25 gives, about, for a word that `held` of the notes hold."""
+    return max(math.log((notes - held + 0.5) / (held + 0.5)), _LEAST_WEIGHT)
+
+
+def _any(words: Sequence[str]) -> str:
+    return "(" + " OR ".join(f'"{word}"' for word in words) + ")"
 
 
 def terms(query: str) -> list[str]:
