@@ -120,15 +120,20 @@ def rating(configs: Sequence[Config], context: Context, space: Space, *, view: s
     return prompt("planner", "rate", wanted=wanted(context), view=view), questions
 
 
+def eligible(context: Context, candidates: Sequence[Candidate], space: Space) -> list[int]:
+    """The places of the candidates among which a choice is made: the first different ones that suit."""
+    different = _different(candidates, space)
+    return (_suited(different, candidates, context, space) if wanted(context) else different)[:MAX_CANDIDATES]
+
+
 def _choose(
     context: Context, candidates: Sequence[Candidate], space: Space, caller: Caller, feedback: str, view: str
 ) -> Plan:
     if not candidates:
         raise ValueError("a choice needs at least one candidate, but there is none")
-    different, asked = _different(candidates, space), wanted(context)
-    shown = (_suited(different, candidates, context, space) if asked else different)[:MAX_CANDIDATES]
+    different, shown = _different(candidates, space), eligible(context, candidates, space)
     configs = [candidates[i].config for i in shown]
-    if asked:
+    if wanted(context):
         found = caller.rate(*rating(configs, context, space, view=view))
     else:
         found = caller.choose(*choice(configs, context, space, feedback=feedback, view=view))

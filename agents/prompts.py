@@ -67,6 +67,11 @@ def prompt_hash(role: str) -> str:
     return sha256((_folder() / f"{role}.md").read_bytes()).hexdigest()[:12]
 
 
+def prompt_hashes() -> dict[str, str]:
+    """`prompt_hash` of each role, by its name."""
+    return {role: prompt_hash(role) for role in roles()}
+
+
 def fence(text: str, label: str, limit: int, keep: str = "end") -> str:
     """Text from outside, cut and marked as data, between two marks that it cannot write itself.
 

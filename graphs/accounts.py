@@ -10,15 +10,16 @@ from ..trials.records import State as TrialState
 from ..trials.records import Trial, best_trial
 from .budgets import left
 from .parts import Parts
-from .state import Saying, State
+from .state import Saying, State, Turn
 
 
 def at_begin(parts: Parts, state: State) -> dict[str, Any]:
     """The facts at the moment of the decision.
 
     `scale` is the interquartile range of all values so far, `noise` the standard deviation of equal runs; both in
-    units of the metric, None where unknown. The turn is given by a rule, so `choice_probability`, the probability
-    that this source got it, is 1; `model_share` is how likely the model found its choice.
+    units of the metric, None where unknown. `choice_probability` is the one with which the workflow got the turn,
+    `model_share` how likely the model, or a draw, found its choice. `skips` are the candidates that gate 2 refused
+    before; `audit` is what it said against this one, where it runs all the same.
     """
     best = best_trial(parts.trials, parts.study.direction)
     return {
@@ -27,10 +28,14 @@ def at_begin(parts: Parts, state: State) -> dict[str, Any]:
         "noise": parts.context().noise.deviation,
         "index": state["number"],
         "budget_left": left(parts.used, parts.budget),
-        "choice_probability": 1.0,
+        "choice_probability": state["turn"]["probability"],
+        "turn": dict(state["turn"]),
+        "skips": list(state.get("skips", [])),
+        "audit": state.get("audit"),
+        "audit_rate": parts.gates.audits,
         "model_share": state["choice"]["share"],
-        "workflow": parts.workflow.name,
-        "model": "none" if parts.caller is None else parts.caller.name,
+        "workflow": state["turn"]["workflow"],
+        "model": state["turn"]["model"],
         **so_far(state),
     }
 
@@ -50,13 +55,14 @@ def so_far(
     }
 
 
-def resumed(trial: Trial, number: int, attempt: int, workflow: str) -> State:
+def resumed(trial: Trial, attempt: int, turn: Turn) -> State:
     """The state of a trial that was begun before: it goes on at `run` with the configuration it had."""
     extra = trial.extra
     return State(
-        number=number,
+        number=trial.number,
         attempt=attempt,
-        workflow=workflow,
+        workflow=turn["workflow"],
+        turn=turn,
         choice={
             "config": dict(trial.config),
             "source": trial.source,

@@ -10,9 +10,10 @@ from ..agents.critic import check_rules
 from ..memory.transfer import FIRST, TransferAdvisor
 from ..trials.advisor import Advisor, seed_for
 from ..trials.advisors import DefaultAdvisor, in_order
-from ..trials.records import Candidate, Trial
+from ..trials.records import Candidate, Cause, Failure, State, Trial
 from ..trials.space import Space
 from ..trials.study import Study
+from .state import Skip
 
 EACH = {"local": 2}  # candidates of an advisor when a model chooses among them; one of every other
 DRAWS = 200  # random configurations in a row that were all tried before: the space counts as used up
@@ -34,7 +35,7 @@ def candidates_for(
     """New candidates that no rule refuses, the better advisor first; never empty. Trial 0 has one: the default.
 
     Args:
-        trials: the finished ones.
+        trials: the finished ones, and what is to be taken for failed.
         several: ask every advisor, for a model to choose; else only until the first has something to say. The first
             trials go to what past studies did best with, where there are any.
         warn: called with a kind and a text when an advisor fails.
@@ -74,6 +75,11 @@ def fresh(
             keys.add(space.key(candidate.config))
             kept.append(candidate)
     return kept
+
+
+def as_failed(skip: Skip) -> Trial:
+    """What gate 2 refused, as a trial that failed there."""
+    return Trial(-1, skip["config"], State.FAILED, failure=Failure(Cause.CRASH, skip["why"]), source=skip["source"])
 
 
 def _drawn(space: Space, trials: Sequence[Trial], seed: int) -> Candidate:

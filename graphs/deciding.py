@@ -1,14 +1,17 @@
-"""The nodes that come to a choice: summarize, recall, advise, plan, criticise, decide, take.
+"""The nodes that come to a choice: summarize, recall, advise, draw, plan, criticise, decide, take.
 
 Each takes the state and the shared parts and returns what changes in the state. Running one twice does no harm.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..agents.critic import Verdict, check_rules, criticise
-from ..agents.planner import Plan, plan
+from ..agents.planner import Plan, eligible, plan
 from ..models.errors import ModelError
 from ..predictor.workflow import Node
+from ..trials.advisor import seed_for
 from ..trials.advisors import best_candidate
 from ..trials.records import Candidate
 from .parts import Parts
@@ -38,14 +41,27 @@ def recall_node(state: State, parts: Parts, node: Node) -> Update:
 
 
 def advise_node(state: State, parts: Parts, node: Node) -> Update:
-    """Ask the advisors. Their candidates stay with the parts: they follow from the study."""
-    parts.candidates(state["number"])
+    """Ask the advisors. Their candidates stay with the parts: they follow from the study and from what was skipped."""
+    _candidates(state, parts)
     return {}
 
 
 def take_node(state: State, parts: Parts, node: Node) -> Update:
     """Take the best advisor's candidate."""
-    return {"choice": _choice(best_candidate(parts.candidates(state["number"])))}
+    return {"choice": _choice(best_candidate(_candidates(state, parts)))}
+
+
+def draw_node(state: State, parts: Parts, node: Node) -> Update:
+    """Draw one of the candidates that a planner would choose among."""
+    space, candidates = parts.study.space, _candidates(state, parts)
+    if space is None or len(candidates) < 2:
+        return ADVISORS
+    places = eligible(parts.context(), candidates, space)
+    seed = seed_for(parts.study.seed, state["number"], f"chance {len(state.get('skips', []))}")
+    drawn = candidates[places[int(np.random.default_rng(seed).integers(len(places)))]]
+    choice = Choice(config=dict(drawn.config), source=drawn.source, reason=drawn.reason, share=1 / len(places))
+    said = say("chance", f"drew {drawn.source}'s of {len(places)} candidates: {drawn.reason}")
+    return {"choice": choice, "said": said, "verdict": "drawn"}
 
 
 def plan_node(state: State, parts: Parts, node: Node) -> Update:
@@ -53,7 +69,7 @@ def plan_node(state: State, parts: Parts, node: Node) -> Update:
     if state.get("revisions") and state.get("untried"):
         return _next_ranked(state, parts)
     caller, space = parts.asked(state), parts.study.space
-    candidates = parts.candidates(state["number"])
+    candidates = _candidates(state, parts)
     if caller is None or space is None or (len(candidates) < 2 and parts.mode == "choose"):
         return ADVISORS
     try:
@@ -110,6 +126,10 @@ def decide_node(state: State, parts: Parts, node: Node) -> Update:
     return {"choice": winner, "verdict": "accept" if verdict.accept else "advisors", "decisions": asked, "said": said}
 
 
+def _candidates(state: State, parts: Parts) -> list[Candidate]:
+    return parts.candidates(state["number"], state.get("skips", []))
+
+
 def _judge(choice: Choice, parts: Parts, state: State) -> Verdict:
     space = parts.study.space
     assert space is not None  # without a space no planner is asked
@@ -118,7 +138,7 @@ def _judge(choice: Choice, parts: Parts, state: State) -> Verdict:
 
 def _next_ranked(state: State, parts: Parts) -> Update:
     """The planner's next choice without asking it again: its probabilities rank all candidates."""
-    candidates, space = parts.candidates(state["number"]), parts.study.space
+    candidates, space = _candidates(state, parts), parts.study.space
     for place, index in enumerate(state["untried"]):
         if space is None or check_rules(candidates[index].config, space, parts.trials) is None:
             rest = state["untried"][place + 1 :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..agents.context import Context
@@ -10,8 +10,6 @@ from ..agents.planner import Mode
 from ..agents.summarizer import summarize
 from ..memory.errors import MemoryFault
 from ..models.caller import Caller
-from ..models.embedder import Embedder, open_embedder
-from ..models.errors import ModelError, ModelSpecError
 from ..predictor.records import WorkflowLog
 from ..predictor.workflow import Workflow
 from ..trials.advisor import Advisor
@@ -21,10 +19,11 @@ from ..trials.space import Space
 from ..trials.spec import Budget
 from ..trials.study import Study
 from .budgets import Spent, left, rest, spent
-from .candidates import candidates_for
+from .candidates import as_failed, candidates_for
 from .events import Event, Listener, Said, Warned, ignore
+from .gating import Gates, Judge
 from .remembering import Recalled, StudyMemory
-from .state import State
+from .state import Skip, State
 
 WORKFLOWS_FILE = "workflows.jsonl"
 
@@ -36,13 +35,15 @@ class Parts:
     study: Study
     runner: Runner
     advisors: Sequence[Advisor]
-    workflow: Workflow
+    workflows: Mapping[str, Workflow]  # that may carry a trial, bound to the model
     budget: Budget
     listen: Listener = ignore
     caller: Caller | None = None
     mode: Mode = "choose"
     stop_early: bool = True
     memory: StudyMemory | None = None
+    gates: Gates = field(default_factory=Gates)
+    workflow: Workflow = field(init=False)  # that carries the present trial
     trials: list[Trial] = field(init=False)  # the finished ones, as of the trial's begin
     used: Spent = field(init=False)  # by them
     log: WorkflowLog = field(init=False)
@@ -52,9 +53,11 @@ class Parts:
     _recalled: Recalled | None = None
     _recalled_for: Space | None = None
     _context: Context | None = None
-    _candidates: list[Candidate] | None = None
+    _candidates: tuple[int, list[Candidate]] | None = None  # and how many were skipped before them
+    _judge: Judge | None = None
 
     def __post_init__(self) -> None:
+        self.workflow = next(iter(self.workflows.values()))
         self.turn_to(0)
         self._begun = len(self.trials)
         self.log = WorkflowLog(self.study.folder / WORKFLOWS_FILE)
@@ -63,7 +66,7 @@ class Parts:
         """Forget the last trial; from now on the call log bears this one's number."""
         self.trials = self.study.finished
         self.used = spent(self.study, self.trials)
-        self._context = self._candidates = None
+        self._context = self._candidates = self._judge = None
         if self.caller is not None:
             self.caller.trial = number
 
@@ -85,13 +88,20 @@ class Parts:
         """The model, if it may decide once more in this trial: there is one, it has not failed here nor too often
         before, its turns and tokens are not used up."""
         within = state.get("decisions", 0) < self.workflow.decisions and not state.get("failures")
-        tokens = self.budget.tokens
-        if tokens is not None and self.used.tokens + state.get("tokens", 0) >= tokens:
-            return None
-        if self.caller is not None and (pause := rest(self.trials[self._begun :])):
+        return self.caller if within and state["number"] > 0 and self._answers(state.get("tokens", 0)) else None
+
+    def able(self) -> Mapping[str, Workflow]:
+        """The workflows that could carry a trial now: those that ask the model only while it may be asked."""
+        left = {name: one for name, one in self.workflows.items() if not one.uses_model or self._answers()}
+        return left or self.workflows
+
+    def _answers(self, tokens: int = 0) -> bool:
+        """Whether the model has tokens left, beyond those of this trial, and is not resting after failures."""
+        if self.caller is None or (self.budget.tokens is not None and self.used.tokens + tokens >= self.budget.tokens):
+            return False
+        if pause := rest(self.trials[self._begun :]):
             self.warn("rest", f"{self.caller.name} failed again and again; it is asked again after {pause} more trials")
-            return None
-        return self.caller if within and state["number"] > 0 else None
+        return not pause
 
     @property
     def recalled(self) -> Recalled:
@@ -118,30 +128,6 @@ class Parts:
         except MemoryFault as error:
             self.warn("memory", f"{error}; the study goes on without the memory")
 
-    def evolve(self, seconds: float) -> None:
-        """Have the model evolve what the memory learnt of the task, where both are there; trouble is told once."""
-        tokens = self.budget.tokens
-        spent_all = tokens is not None and self.used.tokens >= tokens
-        if seconds <= 0 or self.memory is None or self.caller is None or spent_all:
-            return
-        self.caller.trial = None  # in the call log: these calls are of no trial
-        try:
-            found = self.memory.evolve(self.study, self.caller, self._embedder(), seconds)
-        except (MemoryFault, ModelError) as error:  # of the memory's file, or of what embeds its notes
-            self.warn("memory", f"{error}; the notes stay as they are")
-            return
-        if found.trouble:
-            self.warn("evolve", f"{self.caller.name} said nothing usable of {found.failed} notes ({found.trouble})")
-        if found.read and self.trials:
-            self.hear(self.trials[-1].number, "memory", found.sentence(self.caller.name))
-
-    def _embedder(self) -> Embedder | None:
-        try:
-            return open_embedder()
-        except (ModelSpecError, ModelError) as error:
-            self.warn("embedder", f"notes are described without their neighbours: {error}")
-            return None
-
     def context(self) -> Context:
         """The summarizer's context of the finished trials."""
         if self._context is None:
@@ -158,15 +144,26 @@ class Parts:
             )
         return self._context
 
-    def candidates(self, number: int) -> list[Candidate]:
-        """The advisors' candidates for this trial, best advisor first; never empty.
+    def candidates(self, number: int, skips: Sequence[Skip] = ()) -> list[Candidate]:
+        """The advisors' candidates for this trial, best advisor first; never empty. To them, what gate 2 skipped has
+        failed (the lie of Ginsbourger et al. 2010), so that they look elsewhere.
 
         Raises:
             SpaceExhausted: when every configuration has been tried.
         """
-        if self._candidates is None:
-            chooses = self.caller is not None and self.workflow.uses_model
-            self._candidates = candidates_for(
-                self.study, self.trials, number, self.recalled.advisors, several=chooses, warn=self.warn
-            )
-        return self._candidates
+        if self._candidates is None or self._candidates[0] != len(skips):
+            several = self.workflow.chooses and (self.caller is not None or not self.workflow.uses_model)
+            known = [*self.trials, *map(as_failed, skips)]
+            found = candidates_for(self.study, known, number, self.recalled.advisors, several=several, warn=self.warn)
+            self._candidates = (len(skips), found)
+        return self._candidates[1]
+
+    def judge(self, number: int) -> Judge | None:
+        """Gate 2 as the finished trials make it; None where it has no say: it is off, or this is trial 0."""
+        space, study, made = self.study.space, self.study, self.gates.judge
+        if made is None or number == 0 or space is None:
+            return None
+        if self._judge is None:
+            self._judge = made(space, study.direction, recalled=self.recalled.trials(space), seed=study.seed)
+            self._judge.fit(self.trials, self.context().noise.deviation)
+        return self._judge

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..agents.prompts import prompt_hashes
 from ..predictor.records import WorkflowRecord, record_of
 from ..predictor.workflow import WORKFLOWS, Node, Workflow
 from ..trials.records import Trial
@@ -11,8 +12,9 @@ from .outcomes import read_outcome
 from .parts import Parts
 from .state import State, Update
 
-FACTS = ("best_before", "noise", "scale", "index", "budget_left", "choice_probability", "model_share", "model",
-         "tokens", "model_seconds", "decisions", "model_failures", "repairs")  # fmt: skip
+FACTS = ("best_before", "noise", "scale", "index", "budget_left", "choice_probability", "turn", "skips", "audit",
+         "audit_rate", "model_share", "model", "tokens", "model_seconds", "decisions", "model_failures",
+         "repairs")  # fmt: skip
 
 
 def record_node(state: State, parts: Parts, node: Node) -> Update:
@@ -68,11 +70,10 @@ def _line(parts: Parts, trial: Trial) -> WorkflowRecord:
 def _workflow(parts: Parts, trial: Trial) -> Workflow | None:
     """The workflow that a trial had, bound to the model that it had; None where it is not known any more."""
     name, model = str(trial.extra.get("workflow")), str(trial.extra.get("model", "none"))
-    workflow = parts.workflow if name == parts.workflow.name else WORKFLOWS.get(name)
+    workflow = parts.workflows.get(name) or WORKFLOWS.get(name)
     if workflow is None or not set(trial.extra["ran"]) <= {node.id for node in workflow.nodes}:
         return None
-    hashes = {node.prompt: node.prompt_hash for node in parts.workflow.nodes}
-    return workflow.bound("" if model == "none" else model, hashes)
+    return workflow.bound("" if model == "none" else model, prompt_hashes())
 
 
 def _task_id(parts: Parts, trial: Trial) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from ..memory.note import Kind, stable_id
 from ..memory.recall import lessons, past_studies
@@ -15,9 +16,12 @@ from ..models.caller import Caller
 from ..models.embedder import Embedder
 from ..trials.advisor import Advisor
 from ..trials.advisors import with_advisor
+from ..trials.records import State, Trial
 from ..trials.space import Space
 from ..trials.study import Study
 from .evolving import KINDS, Evolved, evolve
+
+MOST_TRIALS = 1000  # of past studies, that teach where runs fail: a forest over more takes seconds
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,18 @@ class Recalled:
     advisors: list[Advisor]
     lessons: list[str] = field(default_factory=list)
     words: str = ""  # for the user; "" where there is nothing
+    past: list[PastStudy] = field(default_factory=list)  # the most alike first
+
+    def trials(self, space: Space) -> list[Trial]:
+        """What was tried in `space` before, the most alike study first, at most `MOST_TRIALS`; without values, which
+        do not compare between tasks."""
+        found = (
+            Trial(number, config, State.FAILED if value is None else State.COMPLETE)
+            for study in self.past
+            for number, (given, value) in enumerate(zip(study.configs, study.values, strict=True))
+            if space.contains(config := {name: given[name] for name in space if name in given})
+        )
+        return list(islice(found, MOST_TRIALS))
 
 
 @dataclass
@@ -59,10 +75,10 @@ class StudyMemory:
         transfer = TransferAdvisor(past)
         usable = transfer.usable(space)
         if not usable:
-            return Recalled(list(advisors))
+            return Recalled(list(advisors), past=past)
         learnt = lessons(self.store, task, hidden_tasks=self.hidden_tasks)
         words = f"starts from {_worded(usable, task)}" + "".join(f"; {lesson}" for lesson in learnt)
-        return Recalled(with_advisor(advisors, transfer), learnt, words)
+        return Recalled(with_advisor(advisors, transfer), learnt, words, past)
 
     def keep(self, study: Study) -> None:
         """Keep the finished trials.

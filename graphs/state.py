@@ -18,6 +18,28 @@ class Choice(TypedDict):
     share: float | None  # the probability that the model gave it; None where no model chose
 
 
+class Skip(TypedDict):
+    """A choice that gate 2 refused, with what it expected."""
+
+    config: dict[str, Any]
+    source: str
+    reason: str  # of the choice
+    why: str  # it was refused
+    failure: float | None  # probability that it fails; None where too little is known
+    no_win: float | None  # probability that it does not beat the best so far by more than the noise
+    seconds: float | None  # that its run would take
+
+
+class Turn(TypedDict):
+    """Gate 1's decision: which workflow carries the trial."""
+
+    workflow: str
+    model: str  # "none" where the workflow asks none
+    probability: float  # with which it got the turn
+    random: bool  # by exploration alone
+    reason: str
+
+
 class Saying(TypedDict):
     """A line of an agent, kept with the trial."""
 
@@ -31,7 +53,10 @@ class State(TypedDict, total=False):
     number: int
     attempt: int
     workflow: str
+    turn: Turn
     choice: Choice
+    skips: list[Skip]  # by gate 2, before the choice
+    audit: Skip  # the choice was refused, and runs all the same
     plans: Annotated[list[Choice], operator.add]  # of a debate's planners, in order
     untried: list[int]  # candidates that the planner ranked and the critic has not refused, likeliest first
     feedback: str  # why the critic refused the last plan

@@ -9,13 +9,23 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import END, START, StateGraph
 
 from ..predictor.workflow import Node, Workflow
-from .deciding import advise_node, criticise_node, decide_node, plan_node, recall_node, summarize_node, take_node
+from .deciding import (
+    advise_node,
+    criticise_node,
+    decide_node,
+    draw_node,
+    plan_node,
+    recall_node,
+    summarize_node,
+    take_node,
+)
+from .judging import judge_node
 from .parts import Parts
 from .recording import record_node
 from .running import repair_node, run_node
 from .state import State, Update
 
-RECURSION_LIMIT = 50  # steps of one trial: the longest workflow with every revision and repair takes 18
+RECURSION_LIMIT = 100  # steps of one trial: the longest workflow with every skip, revision and repair takes 60
 RUN = "run"  # operator of the node at which a trial goes on that was begun before
 
 Step = Callable[[State, Parts, Node], Update]
@@ -26,7 +36,9 @@ STEPS: Mapping[str, Step] = {
     "plan": plan_node,
     "criticise": criticise_node,
     "decide": decide_node,
+    "draw": draw_node,
     "take": take_node,
+    "judge": judge_node,
     "run": run_node,
     "repair": repair_node,
     "record": record_node,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .choose_model import default_model
+from .gates import gates_of
 from .graphs.events import Event, Listener, StopReason, Warned, ignore
 from .remember import Remember, memory_of
 from .trials.errors import SpecError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 HOME = Path(".luthier")  # study folders live here, below the current folder
 EVOLVE_SECONDS = 300.0  # after a study; the embedded model takes about a minute a note
-DEFAULT_WORKFLOW = "planner-critic"  # when there is a model
 
 
 def tune(
@@ -49,6 +49,8 @@ def tune(
     advisors: Sequence[Advisor] | None = None,
     remember: Remember = True,
     evolve: bool = False,
+    gate: bool = True,
+    audits: float = 0.05,
     on_event: Listener = ignore,
 ) -> Study:
     """Tune an objective or a command and return its study. The same call again goes on where it stopped.
@@ -68,6 +70,10 @@ def tune(
         folder: where the study lives; `.luthier/NAME` by default.
         remember: start from what past studies taught and keep this one, in the user's memory or in the file named;
             False does neither.
+        workflow: which one carries every trial; by default gate 1 chooses one for each by what it earned.
+        gate: leave out the model where it does not earn its turns, and trials that are not worth running; False runs
+            everything, by `planner-critic` with a model.
+        audits: the share of skipped trials that run all the same, to know what skipping costs.
         evolve: have the model work over what the memory learnt, for five minutes at most, when the budget is spent.
 
     Raises:
@@ -96,6 +102,8 @@ def tune(
                 listen=on_event,
                 remember=remember,
                 evolve=evolve,
+                gate=gate,
+                audits=audits,
             )
     finally:
         runner.close()
@@ -115,6 +123,8 @@ def run_study(
     listen: Callable[[Event], None] = ignore,
     remember: Remember = True,
     evolve: bool = False,
+    gate: bool = True,
+    audits: float = 0.05,
     place: Path | None = None,
 ) -> StopReason:
     """Open the model and the memory, then run the loop until the budget is spent.
@@ -138,13 +148,14 @@ def run_study(
             budget=budget,
             model=chat,
             model_name=name,
-            workflow=workflow or ("advisors" if chat is None else DEFAULT_WORKFLOW),
+            workflow=workflow,
             advisors=advisors,
             listen=listen,
             noise=noise,
             stop_early=stop_early,
             memory=memory,
             evolve=EVOLVE_SECONDS if evolve else 0.0,
+            gates=gates_of(study, audits, listen) if gate else None,
         )
 
 

@@ -82,7 +82,12 @@ def tune(
     model: Annotated[
         str | None, typer.Option(help="embedded, ollama:NAME, openai:NAME@URL, replay:FOLDER or none.")
     ] = None,
-    workflow: Annotated[str | None, typer.Option(help="advisors, planner, planner-critic or debate.")] = None,
+    workflow: Annotated[
+        str | None,
+        typer.Option(
+            help="advisors, chance, planner, planner-critic or debate; auto, the default: what earns its turn."
+        ),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of a new study.")] = None,
     dir: Dir = None,
     confirm: Annotated[
@@ -95,6 +100,7 @@ def tune(
     evolve: Annotated[
         bool, typer.Option("--evolve", help="At the end let the model work over what the memory learnt, 5 minutes.")
     ] = False,
+    no_gate: Annotated[bool, typer.Option("--no-gate", help="Ask the model in every trial, and skip none.")] = False,
     new: Annotated[bool, typer.Option("--new", help="Begin another study where the one of this name is done.")] = False,
     json: Json = False,
 ) -> None:
@@ -111,6 +117,7 @@ def tune(
         seeds=confirm,
         remember=False if no_memory else memory or True,
         evolve=evolve,
+        gate=not no_gate,
         new=new,
         as_json=json,
     )

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from .api import DEFAULT_WORKFLOW, HOME
+from .api import HOME
 from .page import summary_lines, trial_table
 from .picture import write_picture
 from .predictor.workflow import WORKFLOWS
@@ -127,7 +127,7 @@ def _calls(study: Study, number: int) -> list[dict[str, Any]]:
 
 
 def _print_graph(study: Study) -> None:
-    name = next((str(t.extra["workflow"]) for t in reversed(study.trials) if "workflow" in t.extra), DEFAULT_WORKFLOW)
+    name = next((str(t.extra["workflow"]) for t in reversed(study.trials) if "workflow" in t.extra), "advisors")
     workflow = WORKFLOWS[name]
     print(workflow.text())
     print()

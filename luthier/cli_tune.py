@@ -39,6 +39,7 @@ def run_file(
     seeds: int,
     remember: Remember,
     evolve: bool,
+    gate: bool,
     new: bool,
     as_json: bool,
 ) -> None:
@@ -66,6 +67,8 @@ def run_file(
                     listen=listen,
                     remember=remember,
                     evolve=evolve,
+                    gate=gate and spec.gate,
+                    audits=spec.audits,
                     place=file.resolve().parent,
                 )
             confirmed = _confirm(study, runner, seeds)

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from ..trials.records import Direction, State, Trial
 from .errors import LogFault
 from .gathering import Gathering
 from .lines import Faults, OnProgress, at, in_words, read_rows
 from .log_line import LogLine, Run, run_of
 from .logs import LoggedWorkflow, Logs, Task
-from .records import WorkflowRecord, described
+from .records import WorkflowLog, WorkflowRecord, described
 from .workflow import Workflow
 
 FILE = "workflows.jsonl"
@@ -66,6 +67,16 @@ def read_studies(
     return gathering.logs()
 
 
+def logged_trials(file: Path) -> tuple[Direction, list[Trial]]:
+    """The trials of one study as far as its log tells of them: no configurations, but the facts at each decision.
+
+    Lines that cannot be read are passed over.
+    """
+    records = list(WorkflowLog(file))
+    direction = next((Direction(facts["direction"]) for r in records if "direction" in (facts := r.model_dump())), None)
+    return direction or Direction.MINIMIZE, [_trial(record) for record in records]
+
+
 def as_planned(workflow: Workflow) -> LoggedWorkflow:
     """A workflow as its trials are logged, so that what was learnt from them can be asked about it.
 
@@ -87,6 +98,20 @@ def _run(record: WorkflowRecord, before: str, *, executed: bool) -> Run:
     workflow, _, runs, successes = run_of(line)
     task = task_of(record)
     return workflow, replace(task, id=f"{before}{task.id}"), runs, successes
+
+
+def _trial(record: WorkflowRecord) -> Trial:
+    facts = record.model_dump()
+    complete = facts.get("state") == State.COMPLETE and record.value is not None
+    return Trial(
+        number=record.index or 0,
+        config={},
+        state=State.COMPLETE if complete else State.FAILED,
+        value=record.value if complete else None,
+        seconds=float(facts.get("seconds") or 0.0),
+        source=str(facts.get("source", "")),
+        extra={**facts, "workflow": str(record.workflow_id).partition("/")[0]},
+    )
 
 
 def _facts(record: WorkflowRecord) -> Iterator[str]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 if TYPE_CHECKING:
     import networkx as nx
 
-Agent = Literal["summarizer", "memory", "advisors", "planner", "critic", "coder", "runner", "study"]
+Agent = Literal["summarizer", "memory", "advisors", "planner", "critic", "gate", "coder", "runner", "study"]
 Kind = Literal["data", "control"]
 
 
@@ -94,6 +94,11 @@ class Workflow(_Frozen):
         """Whether any step asks a language model."""
         return any(node.prompt for node in self.nodes)
 
+    @property
+    def chooses(self) -> bool:
+        """Whether any step chooses among the candidates of all advisors, rather than take the best one's."""
+        return any(node.operator in ("plan", "draw") for node in self.nodes)
+
     def node(self, name: str) -> Node:
         """The node of this id. Raises KeyError when there is none."""
         return {node.id: node for node in self.nodes}[name]
@@ -165,7 +170,9 @@ _EXPLORE = Node(id="explore", agent="planner", operator="plan", prompt="planner"
 _EXPLOIT = Node(id="exploit", agent="planner", operator="plan", prompt="planner", view="exploit")
 _CRITICISE = Node(id="criticise", agent="critic", operator="criticise", prompt="critic")
 _DECIDE = Node(id="decide", agent="critic", operator="decide", prompt="critic")
+_DRAW = Node(id="draw", agent="advisors", operator="draw")
 _TAKE = Node(id="take", agent="advisors", operator="take")
+_GATE = Node(id="gate", agent="gate", operator="judge")
 _RUN = Node(id="run", agent="runner", operator="run")
 _REPAIR = Node(id="repair", agent="coder", operator="repair", prompt="coder")
 _REPAIR_BY_RULES = Node(id="repair", agent="coder", operator="repair")
@@ -182,22 +189,25 @@ def _data(source: str, *targets: str) -> list[Edge]:
 
 
 def _workflow(name: str, middle: tuple[Node, ...], edges: list[Edge], *, decisions: int = 2) -> Workflow:
-    """What all have in common stands around the middle: context and candidates before, run and record after."""
+    """What all have in common stands around the middle: context and candidates before; gate, run and record after."""
     asked = [node.id for node in middle if node.prompt]
     planners = [node.id for node in middle if node.agent == "planner"]
     repair = _REPAIR if asked else _REPAIR_BY_RULES
     end = _flow(
-        ("take", "run"),
+        ("take", "gate"),
+        ("gate", "run", "run"),
+        ("gate", "skip", "advise"),
         ("run", "done", "record"),
         ("run", "crashed", "repair"),
         ("repair", "repaired", "run"),
         ("repair", "hopeless", "record"),
     )
-    read = (*_data("summarize", *asked), *_data("recall", "advise"), *_data("advise", *planners, "take"))
+    drawn = [node.id for node in middle if node.operator == "draw"]
+    read = (*_data("summarize", *asked), *_data("recall", "advise"), *_data("advise", *planners, *drawn, "take"))
     begin = _flow(("summarize", "recall"), ("recall", "advise"), ("advise", (middle or (_TAKE,))[0].id))
     return Workflow(
         name=name,
-        nodes=(_SUMMARIZE, _RECALL, _ADVISE, *middle, _TAKE, _RUN, repair, _RECORD),
+        nodes=(_SUMMARIZE, _RECALL, _ADVISE, *middle, _TAKE, _GATE, _RUN, repair, _RECORD),
         edges=(*begin, *edges, *end, *read),
         decisions=decisions,
     )
@@ -205,14 +215,16 @@ def _workflow(name: str, middle: tuple[Node, ...], edges: list[Edge], *, decisio
 
 _BUILT_IN = (
     _workflow("advisors", (), []),
-    _workflow("planner", (_PLAN,), _flow(("plan", "planned", "run"), ("plan", "advisors", "take"))),
+    # What a planner is worth is what it adds to a draw among the very same candidates.
+    _workflow("chance", (_DRAW,), _flow(("draw", "drawn", "gate"), ("draw", "advisors", "take"))),
+    _workflow("planner", (_PLAN,), _flow(("plan", "planned", "gate"), ("plan", "advisors", "take"))),
     _workflow(
         "planner-critic",
         (_PLAN, _CRITICISE),
         _flow(
             ("plan", "planned", "criticise"),
             ("plan", "advisors", "take"),
-            ("criticise", "accept", "run"),
+            ("criticise", "accept", "gate"),
             ("criticise", "revise", "plan"),
             ("criticise", "advisors", "take"),
         ),
@@ -226,7 +238,7 @@ _BUILT_IN = (
                 ("explore", "advisors", "take"),
                 ("exploit", "planned", "decide"),
                 ("exploit", "advisors", "take"),
-                ("decide", "accept", "run"),
+                ("decide", "accept", "gate"),
                 ("decide", "advisors", "take"),
             ),
             *_data("explore", "decide"),

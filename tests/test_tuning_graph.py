@@ -96,7 +96,7 @@ def test_every_workflow_tunes_with_and_without_a_model(study: Study, workflow: s
     assert all(facts <= set(line) for line in lines)
     assert [(line["index"], line["budget_left"]["trials"]) for line in lines] == [(0, 4), (1, 3), (2, 2), (3, 1)]
     asked = {name for line in lines for name in line["planned"]["models"]} - {""}
-    assert asked == ({"random"} if model and workflow != "advisors" else set())
+    assert asked == ({"random"} if model and WORKFLOWS[workflow].uses_model else set())
 
 
 def test_a_model_s_choice_is_what_runs(study: Study) -> None:
@@ -161,7 +161,8 @@ def test_after_two_refusals_the_advisors_decide(study: Study) -> None:
     model = ScriptedChat.of(script)
     tune(study, FunctionRunner(bowl), 2, workflow=stubborn, model=model, advisors=[ListAdvisor()])
     extra = study.trials[1].extra
-    assert extra["ran"] == ["summarize", "recall", "advise", *["plan", "criticise"] * 3, "take", "run", "record"]
+    begin, end = ["summarize", "recall", "advise"], ["take", "gate", "run", "record"]
+    assert extra["ran"] == [*begin, *["plan", "criticise"] * 3, *end]
     assert study.trials[1].reason == "step 0"
 
 
@@ -305,7 +306,7 @@ def test_gain_s_raw_facts_are_kept(study: Study) -> None:
     assert extra["best_before"] == min(values)
     assert extra["scale"] == pytest.approx((max(values) - min(values)) / 2)  # quartiles of two values
     assert (extra["index"], extra["budget_left"]) == (2, {"trials": 1})
-    assert extra["ran"] == ["summarize", "recall", "advise", "take", "run", "record"]
+    assert extra["ran"] == ["summarize", "recall", "advise", "take", "gate", "run", "record"]
 
 
 def test_a_dead_model_is_asked_ever_more_rarely(study: Study) -> None:

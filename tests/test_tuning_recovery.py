@@ -85,7 +85,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_same_call_goes_on(make: Callable[
     assert tune_study(again, runner, budget=Budget(trials=5), advisors=[Steps()], noise=0) is StopReason.TRIALS
     assert len(runner.runs) == 5 - at
     assert [t.attempt for t in again.finished] == [1 if at and t.number == at else 0 for t in again.finished]
-    assert again.trials[at].extra["ran"] == ["summarize", "recall", "advise", "take", "run", "record"]
+    assert again.trials[at].extra["ran"] == ["summarize", "recall", "advise", "take", "gate", "run", "record"]
 
 
 class Stop(BaseException):
@@ -218,11 +218,11 @@ def test_a_wrong_option_is_repaired_once_for_all_trials(make: Callable[..., Stud
     assert [t.state for t in study.finished] == [State.COMPLETE] * 2
     first, second = study.finished
     assert first.extra["repairs"] == [{"--learning-ratee": "--learning-rate"}]
-    assert first.extra["ran"] == ["summarize", "recall", "advise", "take", "run", "repair", "run", "record"]
+    assert first.extra["ran"] == ["summarize", "recall", "advise", "take", "gate", "run", "repair", "run", "record"]
     assert (first.attempt, second.extra["repairs"]) == (0, [])
     # A new process with the same wrong command has learnt it too.
     tune_study(study, runner, budget=Budget(trials=3), listen=heard, **options)
-    assert study.trials[2].extra["ran"] == ["summarize", "recall", "advise", "take", "run", "record"]
+    assert study.trials[2].extra["ran"] == ["summarize", "recall", "advise", "take", "gate", "run", "record"]
     assert len(heard.of(TrialStarted)) == 3
 
 

@@ -66,8 +66,8 @@ def test_data_comes_out_as_it_went_in(name: str) -> None:
     assert graph.number_of_edges() == len(workflow.edges)
 
 
-def test_only_advisors_need_no_model() -> None:
-    assert [name for name, workflow in WORKFLOWS.items() if not workflow.uses_model] == ["advisors"]
+def test_only_advisors_and_chance_need_no_model() -> None:
+    assert [name for name, workflow in WORKFLOWS.items() if not workflow.uses_model] == ["advisors", "chance"]
 
 
 @pytest.mark.parametrize(
@@ -119,6 +119,7 @@ def test_only_what_no_decision_passes_by_is_sure_to_run() -> None:
     }
     assert passed == {
         "advisors": ["repair"],
+        "chance": ["take", "repair"],
         "planner": ["take", "repair"],
         "planner-critic": ["criticise", "take", "repair"],
         "debate": ["exploit", "decide", "take", "repair"],
@@ -151,7 +152,7 @@ def test_an_edge_that_goes_back_is_what_closes_a_loop() -> None:
 def test_equal_runs_have_one_id_and_other_models_or_ways_another() -> None:
     workflow = workflow_named("planner-critic")
     straight = ["summarize", "advise", "plan", "criticise", "run", "record"]
-    fallen = ["summarize", "advise", "plan", "take", "run", "record"]
+    fallen = ["summarize", "advise", "plan", "take", "gate", "run", "record"]
 
     def found(ran: list[str], model: str) -> str:
         return workflow_hash(executed(workflow.bound(model, {}), ran))

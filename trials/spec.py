@@ -77,6 +77,8 @@ class StudySpec(_Checked):
     )  # written into the trial's folder
     env: dict[str, Text] = Field(default={}, examples=['env: {LR: "{lr}"}'])
     workflow: str | None = Field(default=None, examples=["workflow: planner-critic"])
+    gate: bool = Field(default=True, examples=["gate: true"])  # may leave out the model, and skip trials
+    audits: float = Field(default=0.05, ge=0, le=1, examples=["audits: 0.05"])  # share of the skipped that run anyway
 
     def to_space(self) -> Space:
         """The space with its constraints.

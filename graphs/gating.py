@@ -1,0 +1,151 @@
+"""The gates as a study has them, and gate 1: which workflow carries the next trial, so that a model gets the turns that
+it earns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..predictor.turns import Arm, Drawn, draw_turn, turns_of
+from ..predictor.turns import Turn as Past
+from ..predictor.workflow import Workflow
+from ..trials.advisor import seed_for
+from ..trials.records import Config, Direction, Trial
+from ..trials.space import Space
+from .state import Turn
+
+AUDITS = 0.05  # share of what gate 2 would skip that runs all the same
+
+Success = Callable[[Sequence[Workflow]], Sequence[float | None]]
+"""The trained predictor: the probability that a workflow beats what the advisors alone would try; None: it abstains."""
+
+
+class TurnRule(Protocol):
+    """How gate 1 draws."""
+
+    def __call__(
+        self, arms: Sequence[Arm], turns: Sequence[Past], *, seed: int, index: int, past: Sequence[Past]
+    ) -> Drawn:
+        """One of the arms, with the probability that it had.
+
+        Args:
+            turns: of this study so far.
+            index: of the trial.
+            past: turns of other studies.
+        """
+        ...
+
+
+class Judgement(Protocol):
+    """What gate 2 says of a configuration; numbers are None where too little is known."""
+
+    @property
+    def skip(self) -> bool:
+        """Whether it should not run."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why, for people."""
+        ...
+
+    @property
+    def failure(self) -> float | None:
+        """The probability that it fails."""
+        ...
+
+    @property
+    def no_win(self) -> float | None:
+        """The probability that it does not beat the best so far by more than the noise."""
+        ...
+
+    @property
+    def seconds(self) -> float | None:
+        """How long its run would take."""
+        ...
+
+
+class Judge(Protocol):
+    """Gate 2's word on configurations."""
+
+    def fit(self, trials: Sequence[Trial], noise: float | None) -> object:
+        """Learn from the finished trials; `noise` is the standard deviation of equal runs."""
+        ...
+
+    def judge(self, config: Config) -> Judgement:
+        """Whether a configuration is to be skipped, and why."""
+        ...
+
+
+class JudgeMaker(Protocol):
+    """Makes a judge for a study."""
+
+    def __call__(self, space: Space, direction: Direction, *, recalled: Sequence[Trial], seed: int) -> Judge:
+        """`recalled` are trials of past studies in this space, without values."""
+        ...
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What may be decided before money is spent.
+
+    Args:
+        rule: how gate 1 draws among the workflows, where there are several.
+        success: a predictor's word on each workflow.
+        past: turns of earlier studies.
+        judge: makes gate 2's judge; None: nothing is skipped.
+        audits: the share of its skips that run all the same.
+    """
+
+    rule: TurnRule = draw_turn
+    success: Success | None = None
+    past: Sequence[Past] = ()
+    judge: JudgeMaker | None = None
+    audits: float = AUDITS
+
+
+def draw(
+    gates: Gates,
+    workflows: Mapping[str, Workflow],
+    model: str,
+    trials: Sequence[Trial],
+    direction: Direction,
+    *,
+    number: int,
+    seed: int,
+) -> Turn:
+    """Which workflow carries the trial of this number; the first of them where there is nothing to decide yet.
+
+    Args:
+        workflows: by name, bound to `model`.
+        trials: the finished ones.
+        seed: of the study.
+    """
+    if len(workflows) == 1 or number == 0:
+        name, one = next(iter(workflows.items()))
+        return Turn(workflow=name, model=_model(one, model), probability=1.0, random=False, reason="")
+    drawn = gates.rule(
+        _arms(gates, workflows, model),
+        turns_of(trials, direction),
+        seed=seed_for(seed, number, "turn"),
+        index=number,
+        past=gates.past,
+    )
+    return Turn(
+        workflow=drawn.arm.workflow,
+        model=drawn.arm.model,
+        probability=drawn.probability,
+        random=drawn.random,
+        reason=drawn.reason,
+    )
+
+
+def _arms(gates: Gates, workflows: Mapping[str, Workflow], model: str) -> list[Arm]:
+    flows = list(workflows.values())
+    known = [None] * len(flows) if gates.success is None else gates.success(flows)
+    return [Arm(one.name, _model(one, model), success) for one, success in zip(flows, known, strict=True)]
+
+
+def _model(workflow: Workflow, model: str) -> str:
+    return model if workflow.uses_model else "none"

@@ -1,0 +1,215 @@
+"""Both gates in the tuning graph, with real studies and rules of our own in their place."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from doubles import SPACE, FunctionRunner, Listening
+
+from luthier.graphs.events import Said, Warned
+from luthier.graphs.gating import Gates
+from luthier.graphs.judging import MAX_SKIPS
+from luthier.graphs.loop import AUTO, WITH_MODEL, tune_study
+from luthier.models.errors import ModelMissing
+from luthier.models.fake import RandomChat, ScriptedChat
+from luthier.predictor.turns import Arm, Drawn, Turn
+from luthier.trials.records import Candidate, Config, Direction, Trial
+from luthier.trials.space import Space
+from luthier.trials.spec import Budget
+from luthier.trials.study import Study
+
+
+def bowl(config: Config) -> float | None:
+    """Best at lr 0.01."""
+    return (math.log10(float(config["lr"])) + 2) ** 2
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What `Refusing` says."""
+
+    skip: bool
+    reason: str
+    failure: float | None
+    no_win: float | None
+    seconds: float | None
+
+
+class Refusing:
+    """Skips what a rule says; a judge of gate 2 without learning."""
+
+    def __init__(self, rule: Callable[[Config], bool]) -> None:
+        self._rule = rule
+        self.seen: list[Sequence[Trial]] = []
+
+    def __call__(self, space: Space, direction: Direction, *, recalled: Sequence[Trial], seed: int) -> Refusing:
+        return self
+
+    def fit(self, trials: Sequence[Trial], noise: float | None) -> None:
+        self.seen.append(trials)
+
+    def judge(self, config: Config) -> Judgement:
+        skip = self._rule(config)
+        return Judgement(skip, "it fails with probability 90%" if skip else "", 0.9 if skip else 0.1, None, 2.0)
+
+
+class Drawing:
+    """Draws candidates at random; one that takes no time."""
+
+    name = "random"
+
+    def advise(
+        self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
+    ) -> list[Candidate]:
+        rng = np.random.default_rng(seed + len(trials))
+        return [Candidate(space.sample(rng), self.name, "drawn") for _ in range(n)]
+
+
+class Always:
+    """Gives every turn to one workflow, while it is there."""
+
+    def __init__(self, workflow: str) -> None:
+        self.workflow = workflow
+        self.arms: list[Sequence[Arm]] = []
+
+    def __call__(
+        self, arms: Sequence[Arm], turns: Sequence[Turn], *, seed: int, index: int, past: Sequence[Turn]
+    ) -> Drawn:
+        self.arms.append(arms)
+        arm = next((arm for arm in arms if arm.workflow == self.workflow), arms[-1])
+        return Drawn(arm, 0.5, False, (), f"{arm.workflow} gets the turn")
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return Study.create(tmp_path / "s", name="s", space=SPACE, metric="loss", direction=Direction.MINIMIZE)
+
+
+def tune(study: Study, trials: int = 4, **options: Any) -> FunctionRunner:
+    runner = FunctionRunner(bowl)
+    tune_study(study, runner, budget=Budget(trials=trials), noise=0, **options)
+    return runner
+
+
+def adam(config: Config) -> bool:
+    return config["optimizer"] == "adam"
+
+
+def test_what_the_gate_refuses_does_not_run_and_is_kept_with_the_trial(study: Study) -> None:
+    judge, heard = Refusing(lambda c: not adam(c)), Listening()
+    runner = tune(study, 8, gates=Gates(judge=judge, audits=0.0), advisors=[Drawing()], listen=heard)
+    ran = [t for t in study.finished if not adam(t.config)]
+    skips = [skip for t in study.finished for skip in t.extra["skips"]]
+    assert len(runner.runs) == 8  # a skipped candidate costs no trial
+    assert ran == []
+    assert skips
+    assert all(not adam(skip["config"]) and skip["failure"] == 0.9 and skip["seconds"] == 2.0 for skip in skips)
+    assert any(isinstance(e, Said) and "skips" in e.text for e in heard.events)
+    logged = [json.loads(line) for line in (study.folder / "workflows.jsonl").read_text().splitlines()]
+    assert [line["skips"] for line in logged] == [t.extra["skips"] for t in study.finished]
+
+
+def test_trial_zero_always_runs(study: Study) -> None:
+    tune(study, 1, gates=Gates(judge=Refusing(lambda c: True), audits=0.0))
+    assert study.finished[0].config == SPACE.default()
+    assert study.finished[0].extra["skips"] == []
+
+
+def test_where_all_candidates_are_refused_one_runs_and_it_is_said_once(study: Study) -> None:
+    heard = Listening()
+    tune(study, 4, gates=Gates(judge=Refusing(lambda c: True), audits=0.0), advisors=[Drawing()], listen=heard)
+    assert [len(t.extra["skips"]) for t in study.finished] == [0, *[MAX_SKIPS] * 3]
+    warned = [e for e in heard.events if isinstance(e, Warned)]
+    assert len([e for e in warned if "every candidate" in e.text]) == 1
+    for trial in study.finished[1:]:
+        keys = {SPACE.key(skip["config"]) for skip in trial.extra["skips"]}
+        assert len(keys) == MAX_SKIPS  # each time another one was asked for
+        assert SPACE.key(trial.config) not in keys
+
+
+def test_an_audit_runs_what_was_refused(study: Study) -> None:
+    tune(study, 6, gates=Gates(judge=Refusing(lambda c: True), audits=1.0), advisors=[Drawing()])
+    for trial in study.finished[1:]:
+        assert trial.extra["skips"] == []
+        assert trial.extra["audit"]["config"] == trial.config
+        assert trial.extra["audit_rate"] == 1.0
+    assert study.finished[0].extra["audit"] is None
+
+
+def test_audits_are_drawn_by_the_seed(tmp_path: Path) -> None:
+    def audited(name: str, seed: int) -> list[bool]:
+        place = tmp_path / name
+        one = Study.create(place, name="s", space=SPACE, metric="loss", direction=Direction.MINIMIZE, seed=seed)
+        tune(one, 12, gates=Gates(judge=Refusing(lambda c: True), audits=0.3), advisors=[Drawing()])
+        return [t.extra["audit"] is not None for t in one.finished]
+
+    assert audited("a", 1) == audited("b", 1)
+    assert any(audited("c", 1)) or any(audited("d", 2))
+
+
+@pytest.mark.parametrize("workflow", WITH_MODEL)
+def test_the_workflow_that_gets_the_turn_carries_the_trial(study: Study, workflow: str) -> None:
+    rule, heard = Always(workflow), Listening()
+    tune(study, 4, model=RandomChat(), model_name="random", gates=Gates(rule=rule, judge=None), listen=heard)
+    for trial in study.finished[1:]:
+        turn = trial.extra["turn"]
+        assert (trial.extra["workflow"], turn["workflow"], turn["probability"]) == (workflow, workflow, 0.5)
+        assert trial.extra["choice_probability"] == 0.5
+        assert trial.extra["model"] == ("none" if workflow in ("advisors", "chance") else "random")
+    assert [arm.workflow for arm in rule.arms[0]] == list(WITH_MODEL)
+    assert any(isinstance(e, Said) and e.role == "gate" and "gets the turn" in e.text for e in heard.events)
+
+
+def test_chance_draws_among_the_candidates_that_a_planner_would_see(study: Study) -> None:
+    tune(study, 8, workflow="chance", gates=Gates(judge=None))
+    drawn = [t for t in study.finished if "draw" in t.extra["ran"] and "take" not in t.extra["ran"]]
+    assert len({t.source for t in drawn}) > 1
+    assert all(t.extra["decisions"] == 0 and 0 < t.extra["model_share"] <= 0.5 for t in drawn)
+
+
+def test_a_model_without_tokens_left_gets_no_turn(study: Study) -> None:
+    rule = Always("planner")
+    budget = Budget(trials=5, tokens=1)
+    tune_study(
+        study,
+        FunctionRunner(bowl),
+        budget=budget,
+        noise=0,
+        model=RandomChat(),
+        model_name="random",
+        gates=Gates(rule=rule),
+    )
+    assert len(rule.arms) <= 1 or {arm.model for arm in rule.arms[-1]} == {"none"}
+
+
+def test_a_model_that_fails_at_everything_rests(study: Study) -> None:
+    rule = Always("planner")
+    broken = ScriptedChat.of([ModelMissing("no model")] * 50)
+    tune(study, 8, model=broken, model_name="broken", gates=Gates(rule=rule, judge=None))
+    assert len(study.finished) == 8
+    assert {arm.model for arm in rule.arms[2]} == {"none"}
+
+
+def test_a_workflow_by_name_leaves_gate_1_nothing_to_decide(study: Study) -> None:
+    tune(study, 3, workflow="planner", model=RandomChat(), model_name="random", gates=Gates(judge=None))
+    assert {t.extra["workflow"] for t in study.finished} == {"planner"}
+
+
+def test_without_a_model_the_advisors_decide(study: Study) -> None:
+    tune(study, 3, workflow=AUTO, gates=Gates(judge=None))
+    assert {t.extra["workflow"] for t in study.finished} == {"advisors"}
+
+
+def test_a_predictor_that_abstains_or_speaks_reaches_the_rule(study: Study) -> None:
+    rule = Always("advisors")
+    gates = Gates(rule=rule, judge=None, success=lambda flows: [None if f.uses_model else 0.5 for f in flows])
+    tune(study, 2, model=RandomChat(), model_name="random", gates=gates)
+    assert {arm.workflow: arm.success for arm in rule.arms[0]}["advisors"] == 0.5
+    assert {arm.workflow: arm.success for arm in rule.arms[0]}["planner"] is None
