@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from luthier.models.fake_embedder import HashEmbedder
 from luthier.predictor import mixed
 from luthier.predictor.ability import Ability, Rasch
+from luthier.predictor.crossed import Crossed
 from luthier.predictor.encoding import Encoder
 from luthier.predictor.estimator import Estimator
 from luthier.predictor.graph_ability import GraphAbility
@@ -119,6 +120,23 @@ def test_any_counts_give_finite_effects_and_a_covariance(seed: int, n: int, d: i
     assert np.isfinite(mean).all()
     assert (variance > 0).all()
     assert (np.linalg.eigvalsh(found.covariance) > 0).all()
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 5), st.integers(1, 4))
+def test_sums_over_tasks_and_kinds_are_sums_over_rows(seed: int, n: int, k: int, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    task, kind = rng.integers(k, size=n), rng.integers(m, size=n)
+    of_task, of_kind, own = (rng.normal(0, 1, (many, 2)) * rng.integers(0, 2, (many, 2)) for many in (k, m, n))
+    X = np.hstack([of_task[task], of_kind[kind], own * (seed % 2)])[:, rng.permutation(6)]
+    sums, b, weight = Crossed(sp.csr_matrix(X), task, k), rng.normal(0, 1, 6), rng.uniform(0, 1, n)
+    member = np.eye(k)[task]
+    gram, cross = sums.moments(weight)
+    np.testing.assert_allclose(sums.times(b), X @ b, atol=1e-9)
+    np.testing.assert_allclose(sums.summed(weight), X.T @ weight, atol=1e-9)
+    np.testing.assert_allclose(sums.by_task(weight), member.T @ weight, atol=1e-9)
+    np.testing.assert_allclose(gram, X.T @ (weight[:, None] * X), atol=1e-9)
+    np.testing.assert_allclose(cross, member.T @ (weight[:, None] * X), atol=1e-9)
 
 
 def test_a_task_of_a_suite_is_not_the_task_of_another_with_the_same_id() -> None:
