@@ -32,6 +32,8 @@ BOUND = 0.02  # "not worse": the interval of the paired difference of regrets en
 SEED = 10_000  # of the first run; constants were chosen on seeds below
 
 ADVISORS, MODEL, CHANCE = Arm("advisors"), Arm("planner-critic", "model"), Arm("chance")
+ARMS = [MODEL, Arm("planner", "model"), Arm("debate", "model"), CHANCE, ADVISORS]  # as in the product
+DEARER = {"debate": 2.0}  # what it asks of a model, against the others
 Gate = Callable[[list[Turn], list[Turn], int, int], tuple[Arm, float]]  # turns, past, index, seed -> arm, probability
 
 
@@ -50,13 +52,12 @@ class Run:
         return float(np.mean(self.asked[first - 1 : last]))
 
 
-def ours(arms: Sequence[Arm], world: World) -> Gate:
+def ours(arms: Sequence[Arm]) -> Gate:
     """The product's gate."""
-    known = [Arm(a.workflow, a.model, seconds=world.seconds if a is MODEL else None) for a in arms]
 
     def gate(turns: list[Turn], past: list[Turn], index: int, seed: int) -> tuple[Arm, float]:
-        drawn = draw_turn(known, turns, seed=seed, index=index, past=past)
-        return arms[known.index(drawn.arm)], drawn.probability
+        drawn = draw_turn(arms, turns, seed=seed, index=index, past=past)
+        return drawn.arm, drawn.probability
 
     return gate
 
@@ -78,9 +79,9 @@ def play(world: World, gate: Gate, seed: int, studies: int, trials: int) -> Run:
         land, turns = Landscape(100 * seed + study), list[Turn]()
         for index in range(1, trials + 1):
             arm, probability = gate(turns, past, index, 7919 * (100 * seed + study) + index)
-            asked = arm is MODEL
-            gain = land.trial(index, world.chooses if asked else at_random if arm is CHANCE else None)
-            spent = world.seconds if asked else 0.0
+            asked = arm.model != "none"
+            gain = land.trial(index, world.chooses if asked else at_random if arm == CHANCE else None)
+            spent = world.seconds * DEARER.get(arm.workflow, 1.0) if asked else 0.0
             turns.append(Turn(arm.workflow, arm.model, gain, TRAINING, spent, probability, index, str(study)))
             run.asked.append(asked)
             run.gains.append(gain)
@@ -92,15 +93,14 @@ def play(world: World, gate: Gate, seed: int, studies: int, trials: int) -> Run:
     return run
 
 
-def figures(world: str, setting: str, arms: Sequence[Arm], runs: int) -> list[dict[str, object]]:
+def figures(world: str, setting: str, arms: Sequence[Arm], seeds: Sequence[int]) -> list[dict[str, object]]:
     """Every gate in one world, on the same luck."""
     studies, trials = SETTINGS[setting]
-    seeds = range(SEED, SEED + runs)
 
     def all_of(gate: Gate) -> list[Run]:
         return [play(WORLDS[world], gate, seed, studies, trials) for seed in seeds]
 
-    gated = all_of(ours(arms, WORLDS[world]))
+    gated = all_of(ours(arms))
     share = float(np.mean([run.share(1, studies * trials) for run in gated]))
     found = {
         "gate 1": gated,
@@ -158,7 +158,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--worlds", type=lambda s: s.split(","), default=list(WORLDS), help="default: all")
     parser.add_argument("--settings", type=lambda s: s.split(","), default=["long", "short"], help=f"of {[*SETTINGS]}")
     parser.add_argument("--runs", type=int, default=200, help="a world and gate (%(default)s)")
-    parser.add_argument("--chance", action="store_true", help="let a random chooser without a model be an arm too")
+    parser.add_argument("--one", action="store_true", help="one workflow against the advisors, not the product's five")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the first run (%(default)s)")
     parser.add_argument("--json", type=Path, help="write the list that other programs read")
     return parser.parse_args(argv)
 
@@ -170,11 +171,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if wrong := [a for a in asked if a not in known]:
             print(f"a {what} must be one of {', '.join(known)}, but got {', '.join(wrong)}", file=sys.stderr)
             return 2
-    arms = [ADVISORS, MODEL, CHANCE] if args.chance else [ADVISORS, MODEL]
+    arms = [ADVISORS, MODEL] if args.one else ARMS
     jobs = [(world, setting) for setting in args.settings for world in args.worlds]
     found: list[dict[str, object]] = []
     for world, setting in track(jobs, "worlds", console=console, transient=True):
-        rows = figures(world, setting, arms, args.runs)
+        rows = figures(world, setting, arms, range(args.seed, args.seed + args.runs))
         found += rows
         studies, trials = SETTINGS[setting]
         console.print(table(rows, f"{world}: the model {WORLDS[world].words}; {studies} x {trials} trials"))

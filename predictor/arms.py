@@ -7,23 +7,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .gain import ADVISORS, NO_MODEL, finite
+from .gain import ADVISORS, CHANCE, NO_MODEL, finite
 
 TURNS = 8.0  # of a model, in which it may show itself: the welcome fades with the square of its turns over this
 WELCOME = 0.3  # deviations of what is believed that speak for a model at first, for how else is it to show itself
 DOUBT = 1.1  # deviations that speak against an arm once the welcome is over: the burden of proof is not the advisors'
 MARGIN = 1.1  # what an arm must gain for its cost against the advisors, however sure that is: ties go to them
 ODDS = 4.0  # the most that a predictor's estimate counts for or against an arm
+CONTROL = 0.15  # share of a model's turns that a random chooser gets, so that choosing can be told from luck
 COST_TURNS = 1.0  # turns that a model's stated seconds are worth
 
 
 @dataclass(frozen=True)
 class Arm:
-    """A workflow that could carry the next trial, bound to a model."""
+    """A workflow that could carry the next trial, bound to a model.
+
+    `success` is the probability that the trial wins; where that of `advisors` is unknown, that it beats what they alone
+    would have tried, a tie counting half.
+    """
 
     workflow: str
     model: str = NO_MODEL
-    success: float | None = None  # probability that it beats what the advisors alone would try, a tie counting half
+    success: float | None = None  # None: the predictor abstains, or there is none
     seconds: float | None = None  # of the model a turn, before any turn has shown it
 
 
@@ -58,13 +63,24 @@ def reference(arms: Sequence[Arm]) -> int:
     return next((i for i, arm in enumerate(arms) if arm.workflow == ADVISORS), 0)
 
 
-def odds(arm: Arm) -> float:
-    """The prior mean of an arm's ratio: the predictor's odds, within bounds; 1 where it says nothing."""
-    success = finite(arm.success)
-    if success is None or not 0 <= success <= 1:
-        return 1.0
-    share = min(max(success, 1 / (1 + ODDS)), ODDS / (1 + ODDS))
-    return share / (1 - share)
+def prior_ratios(arms: Sequence[Arm], base: int) -> np.ndarray:
+    """The prior mean of each arm's ratio to the advisors', shape (arms,); 1 where the predictor abstains.
+
+    Where it speaks of the advisors too, its word on the arm over its word on them, as two probabilities of a win; else
+    the odds that the arm beats them. Both within bounds, since it is a prior.
+    """
+    known, reference = [_share(arm.success) for arm in arms], _share(arms[base].success)
+    if reference is None:
+        found = [1.0 if p is None else p / (1 - p) if p < 1 else ODDS for p in known]
+    else:
+        found = [1.0 if p is None else p / reference if reference > 0 else ODDS for p in known]
+    found[base] = 1.0
+    return np.clip(found, 1 / ODDS, ODDS)
+
+
+def _share(success: object) -> float | None:
+    share = finite(success)
+    return share if share is not None and 0 <= share <= 1 else None
 
 
 def welcomes(arms: Sequence[Arm], weighted: Sequence[tuple[Turn, float]]) -> np.ndarray:
@@ -110,3 +126,13 @@ def _model_seconds(arm: Arm, weighted: Sequence[tuple[Turn, float]]) -> float:
     known = own + before
     weight = sum(w for _, w in known)
     return sum(s * w for s, w in known) / weight if weight else 0.0
+
+
+def controlled(arms: Sequence[Arm], shares: np.ndarray) -> np.ndarray:
+    """The shares after the random chooser, where it is an arm, got its part of every model's; shape (arms,)."""
+    asks = np.array([arm.model != NO_MODEL for arm in arms])
+    chance = np.array([arm.workflow == CHANCE for arm in arms])
+    if not chance.any():
+        return shares
+    given = CONTROL * shares * asks
+    return np.asarray(shares - given + given.sum() * chance / chance.sum(), dtype=float)

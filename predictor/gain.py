@@ -16,6 +16,7 @@ from .workflow import WORKFLOWS
 CAP = 3.0  # scales; one leap from a default that hardly trains must not decide for good who is trusted
 UNKNOWN_SCALE = 1.0  # the gain of a win where no spread of values is known yet: it is the spread, by lack of another
 ADVISORS = "advisors"  # the workflow that every other is measured against: the advisors alone
+CHANCE = "chance"  # the workflow that draws among the candidates that a planner would choose among
 NO_MODEL = "none"  # the model of a workflow that asks none
 
 

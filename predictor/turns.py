@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..trials.records import Direction, Trial
-from .arms import Arm, Turn, bars, costs, groups_of, odds, reference, welcomes
+from .arms import Arm, Turn, bars, controlled, costs, groups_of, prior_ratios, reference, welcomes
 from .gain import NO_MODEL, credit_of, finite, gain_of
 from .posterior import Evidence, believed, counted
 
@@ -95,11 +95,11 @@ def draw_turn(
     now = index if index is not None else 1 + max((t.index for t in turns), default=0)
     weighted = [(t, 1.0) for t in turns] + [(t, discount) for t in past]
     evidence, groups, base = _evidence(arms, weighted), groups_of(arms), reference(arms)
-    prior = np.array([odds(arm) for arm in arms])
+    prior = prior_ratios(arms, base)
     mean, deviation = believed(*counted(evidence, now, len(arms)), prior, groups)
     cost, welcome = costs(arms, weighted), welcomes(arms, weighted)
     against = bars(np.hypot(deviation, deviation[base]), cost, welcome, base)
-    shares = _shares(mean - against, deviation / EACH**0.5, groups, rng)
+    shares = controlled(arms, _shares(mean - against, deviation / EACH**0.5, groups, rng))
     probability = (1 - EXPLORE) * shares + EXPLORE / len(arms)
     random = bool(rng.random() < EXPLORE)
     place = int(rng.choice(len(arms), p=None if random else shares))

@@ -94,6 +94,22 @@ def test_the_predictor_is_the_prior() -> None:
     assert asked(None) == asked(0.5) == asked(float("nan"))
 
 
+def test_where_the_predictor_speaks_of_the_advisors_too_only_the_difference_counts() -> None:
+    def asked(model: float, advisors: float) -> float:
+        arms = [replace(ADVISORS, success=advisors), replace(PLANNER, success=model)]
+        return share(arms[1], arms, [])
+
+    assert asked(0.1, 0.1) == asked(0.6, 0.6) == share(PLANNER, [ADVISORS, PLANNER], [])
+    assert asked(0.1, 0.3) < asked(0.1, 0.1) < asked(0.3, 0.1)
+    assert asked(1.0, 0.0) > asked(0.0, 1.0)
+
+
+def test_a_random_chooser_gets_a_part_of_the_models_turns() -> None:
+    alone, arms = [ADVISORS, PLANNER], [ADVISORS, PLANNER, CHANCE]
+    assert 0.1 < share(CHANCE, arms, []) / share(PLANNER, arms, []) < 0.3
+    assert share(PLANNER, arms, []) < share(PLANNER, alone, [])
+
+
 def test_workflows_of_one_model_share_what_they_showed() -> None:
     other = Arm("debate", "m", seconds=1.0)
     stranger = Arm("debate", "n", seconds=1.0)
