@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -189,6 +191,16 @@ class ObjectiveRunner:
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+class TimedRunner(ObjectiveRunner):
+    """The same for objectives that really train: how long they take counts."""
+
+    def run(self, config: Config, folder: Path, *, seed: int = 0, on_report: OnReport | None = None) -> Outcome:
+        """The value of a configuration and the seconds it took."""
+        begun = time.perf_counter()
+        outcome = super().run(config, folder, seed=seed, on_report=on_report)
+        return replace(outcome, seconds=time.perf_counter() - begun)
 
 
 def luthier_graph(

@@ -25,6 +25,7 @@ import results  # noqa: E402
 import stats  # noqa: E402
 import suites  # noqa: E402
 import tuning  # noqa: E402
+import worth  # noqa: E402
 
 DATA = Path(os.environ.get("LUTHIER_DATA", BENCHMARKS.parent.parent / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.exists(), reason=f"the measured data is not there: no folder {DATA}")
@@ -312,3 +313,25 @@ class TestRun:
         assert [c[1] for c in cells] == [["-0.100"], ["+0.100"]]
         assert [c[3] for c in cells] == [["yes"], ["no"]]
         assert [c[4] for c in cells] == [["5/5"], ["0/5"]]
+
+
+def test_the_model_s_worth_is_measured_from_equal_starts_and_goes_on(bowl_suite: BowlSuite, tmp_path: Path) -> None:
+    words = "--suite bowl --default common --model random --tasks 2 --seeds 1 --trials 4"
+    command = [
+        *words.split(),
+        "--arms",
+        "none,always,gated,random-gate",
+        "--folder",
+        str(tmp_path / "w"),
+        "--json",
+        str(tmp_path / "o.json"),
+    ]
+    worth.main(command)
+    rows = json.loads((tmp_path / "o.json").read_text())
+    known = {(r["method"], r["metric"]): r["value"] for r in rows}
+    assert known["always", "share"] == 1.0
+    assert known["none", "share"] == 0.0
+    assert known["always", "tokens"] > 0 == known["none", "tokens"]
+    assert ("gated", "regret minus always") in known
+    worth.main(command)  # from the kept studies
+    assert {(r["method"], r["metric"]): r["value"] for r in json.loads((tmp_path / "o.json").read_text())} == known

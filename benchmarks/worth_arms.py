@@ -1,0 +1,53 @@
+"""The arms of `worth.py`: the product with the model off, drawn at random, always on, gated, and gated at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from luthier.graphs.gating import Gates, TurnRule
+from luthier.graphs.loop import AUTO
+from luthier.predictor.turns import Arm as Workflow
+from luthier.predictor.turns import Drawn, Turn
+
+GATED, RANDOM = "gated", "random-gate"
+ALWAYS = "planner-critic"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """A way to tune."""
+
+    name: str
+    workflow: str
+    asks: bool  # a model
+    gates: Gates | None = None
+
+
+def always(workflow: str, share: float = 1.0) -> TurnRule:
+    """A rule that gives a share of the turns to one workflow, and the others to the advisors."""
+
+    def rule(arms: Sequence[Workflow], turns: Sequence[Turn], *, seed: int, index: int, past: Sequence[Turn]) -> Drawn:
+        wanted = workflow if np.random.default_rng(seed).random() < share else "advisors"
+        arm = next((arm for arm in arms if arm.workflow == wanted), arms[-1])
+        return Drawn(arm, share if wanted == workflow else 1 - share, True, (), "")
+
+    return rule
+
+
+def random_gate(share: float) -> Arm:
+    """The arm that asks the model at random, and skips nothing."""
+    return Arm(RANDOM, AUTO, True, Gates(rule=always(ALWAYS, share), judge=None))
+
+
+ARMS = {
+    arm.name: arm
+    for arm in (
+        Arm("none", "advisors", False),
+        Arm("chance", "chance", False),
+        Arm("always", ALWAYS, True),
+        Arm(GATED, AUTO, True, Gates()),
+    )
+}
