@@ -1,8 +1,8 @@
 """Luthier's own studies as logs: the `workflows.jsonl` of one study folder, or of many below a folder.
 
 A trial is a task of its own, since what is worth trying changes with every trial: its text says what is tuned, its
-context the facts at that moment. The label is the record's own, whether the trial beat the best before it by more than
-the noise.
+context the facts at that moment. The label is the record's own: whether the trial beat the best before it by more than
+the noise; in lines of `benchmarks/both_arms.py` whether it gained more than the advisors' trial would have.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def read_studies(
         # Studies of different folders may bear one name.
         before = f"{file.parent.relative_to(path)}/" if len(files) > 1 else ""
         for number, record in read_rows(file, WorkflowRecord, faults, on_progress):
-            if record.label is None:
+            if record.label is None and not _counts(record):
                 faults.left[NO_LABEL] += 1
                 continue
             try:
@@ -94,10 +94,17 @@ def task_of(record: WorkflowRecord) -> Task:
 def _run(record: WorkflowRecord, before: str, *, executed: bool) -> Run:
     # A record from before plans were logged has only what ran.
     ran = {name: getattr(record, name) for name in _GRAPH}
-    line = LogLine.model_validate({**ran, **({} if executed else record.planned), **_NO_TASK, "label": record.label})
+    told = {**_NO_TASK, "label": record.label, **_counts(record)}
+    line = LogLine.model_validate({**ran, **({} if executed else record.planned), **told})
     workflow, _, runs, successes = run_of(line)
     task = task_of(record)
     return workflow, replace(task, id=f"{before}{task.id}"), runs, successes
+
+
+def _counts(record: WorkflowRecord) -> dict[str, int]:
+    """The record's own counts, where it has them: what was tried from one state has ties, which are half a success."""
+    extra = record.model_extra or {}
+    return {name: extra[name] for name in ("runs", "successes") if name in extra}
 
 
 def _trial(record: WorkflowRecord) -> Trial:

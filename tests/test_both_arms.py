@@ -1,0 +1,141 @@
+"""What workflows would try from one state: labels, and a study that nobody's asking changes."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luthier.models.fake import RandomChat, ScriptedChat
+from luthier.predictor.records import WorkflowLog
+from luthier.predictor.sources import read_source
+from luthier.trials.advisors import default_advisors
+from luthier.trials.records import Config, Direction
+from luthier.trials.space import Float, Int, Space
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+
+import arms  # noqa: E402
+import both_arms  # noqa: E402
+import suites  # noqa: E402
+import tuning  # noqa: E402
+
+values = st.floats(-5, 5)
+SPACE = Space({"x": Float(0.0, 1.0, default=0.9), "y": Int(1, 10, default=8)})
+NAMES = ("advisors", "chance", "planner", "planner-critic", "debate")
+
+
+def bowl(config: Config) -> float:
+    """Best at x = 0.3, y = 3."""
+    return (float(config["x"]) - 0.3) ** 2 + abs(float(config["y"]) - 3) / 10
+
+
+class Counting:
+    """An objective that answers worse each time: it remembers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def __call__(self, config: Config) -> float:
+        self.asked += 1
+        return bowl(config) + self.asked
+
+
+def led(objective: suites.Objective = bowl) -> arms.Led:
+    return arms.Led(
+        "bowl a", "bowl/a/common/none/0", SPACE, Direction.MINIMIZE, objective, default_advisors(), 0, 8, 0.01
+    )
+
+
+@given(values, values, values, st.floats(0, 1), st.sampled_from(list(Direction)))
+def test_outcomes_mirror_each_other_and_are_level_where_nobody_improves(
+    value: float, advisors: float, best: float, tie: float, direction: Direction
+) -> None:
+    found = arms.outcome(value, advisors, best, direction, tie)
+    assert found == 2 - arms.outcome(advisors, value, best, direction, tie)
+    assert arms.outcome(value, value, best, direction, tie) == 1
+    if found == 2:
+        assert direction.gain(value, best) > tie
+        assert direction.gain(value, advisors) > 0
+    if max(direction.gain(value, best), direction.gain(advisors, best)) <= tie:
+        assert found == 1
+
+
+def test_a_failed_trial_gains_nothing() -> None:
+    assert arms.outcome(math.nan, 1.0, 0.0, Direction.MAXIMIZE, 0.0) == 0
+    assert arms.outcome(math.nan, -1.0, 0.0, Direction.MAXIMIZE, 0.0) == 1
+    assert arms.outcome(2.0, math.nan, 0.0, Direction.MAXIMIZE, 0.0) == 2
+
+
+def test_all_workflows_plan_from_one_state_and_leave_it_as_it_is() -> None:
+    study = arms.Open(led(Counting()))
+    try:
+        study.advance(5)
+        first = list(study.records(NAMES, RandomChat(), "random", 5))
+        again = list(study.records(NAMES, RandomChat(), "random", 5))
+    finally:
+        study.close()
+    assert [r.model_dump(exclude={"model_seconds"}) for r in first] == [
+        r.model_dump(exclude={"model_seconds"}) for r in again
+    ]
+    assert [arms.workflow_of(record) for record in first] == list(NAMES)
+    assert len({(record.task_id, record.index, record.best_before, record.advisors_value) for record in first}) == 1
+    told = [record.model_dump() for record in first]
+    assert (told[0]["label"], told[0]["runs"], told[0]["successes"]) == (0, 2, 1)
+    assert all(facts["label"] == int(facts["successes"] == 2) for facts in told)
+    assert all(facts["ran"][0] == "summarize" and not {"gate", "run"} & set(facts["ran"]) for facts in told)
+
+
+def test_equal_questions_are_asked_once() -> None:
+    model = ScriptedChat.of(["one", "two"])
+    once = arms.OnceChat(inner=model)
+    said = [once.invoke("a", timeout=1.0), once.invoke("a", timeout=2.0), once.invoke("b", timeout=1.0)]
+    assert [answer.text for answer in said] == ["one", "one", "two"]
+    assert len(model.calls) == 2
+
+
+@pytest.fixture
+def bowls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A suite of two bowls under every name."""
+
+    class Suite:
+        name, defaults = "bowl", ("common", "none")
+
+        def tasks(self, data: Path | None) -> list[str]:
+            return ["a", "b"]
+
+        def task(self, data: Path | None, name: str) -> suites.Task:
+            return suites.Task(
+                name, SPACE, Direction.MINIMIZE, lambda: bowl, lambda: [0.0, 0.5, 1.0], lambda default, seed: []
+            )
+
+    monkeypatch.setattr(suites, "find_suite", lambda name: Suite())
+    monkeypatch.setattr(suites, "normaliser", lambda suite, task: suites.Normaliser(0.0, 0.5, 1.0, 3))
+    monkeypatch.setattr(both_arms, "EACH", 1)
+    tuning.load.cache_clear()
+    yield
+    tuning.load.cache_clear()
+
+
+@pytest.mark.usefixtures("bowls")
+def test_a_run_is_logs_to_learn_from_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    told = ["--data", str(tmp_path), "--suites", "bowl", "--model", "none", "--memory", "none", "--out", str(tmp_path)]
+    assert both_arms.main([*told, "--states", "1", "--workflows", "planner"]) == 0
+    assert both_arms.main([*told, "--states", "2", "--workflows", "planner,debate"]) == 0
+    assert both_arms.main([*told, "--states", "2", "--workflows", "planner,debate"]) == 0
+    records = list(WorkflowLog(tmp_path / "bowl" / arms.FILE))
+    assert len({(record.task_id, arms.workflow_of(record)) for record in records}) == len(records) == 6
+    found = read_source(tmp_path)
+    assert (len(found.logs), found.skipped, found.logs.runs.sum()) == (6, 0, 12)
+    assert set(found.logs.suite) == {"tuning"}
+
+
+@pytest.mark.usefixtures("bowls")
+def test_an_unknown_workflow_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert both_arms.main(["--data", str(tmp_path), "--workflows", "plannr"]) == 2
+    assert "planner" in capsys.readouterr().err
