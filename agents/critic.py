@@ -27,9 +27,6 @@ ACCEPT_FROM = 0.35  # probability of "worth a trial": one trial costs less than 
 CONTEXT_TOKENS = 200  # the question and its letters stay below a choice's 350
 OPTIONS = ("worth a trial", "not worth a trial, revise it")
 
-# What a failure says about the place where it happened; the others say something of the launch or of the machine.
-PLACE_CAUSES = frozenset({Cause.OUT_OF_MEMORY, Cause.NAN, Cause.CRASH, Cause.TIMEOUT})
-
 
 class Verdict(BaseModel):
     """Accept a plan or send it back, with the reason as feedback for the planner."""
@@ -130,20 +127,16 @@ def _pair_score(
 
 def _beside_failure(config: Config, space: Space, trials: Sequence[Trial]) -> str | None:
     """A failure within `NEAR` in every hyperparameter, unless a trial that went well is as near."""
-    if not any(_died_there(t) for t in trials):
+    if not any(t.died_there for t in trials):
         return None
     point = space.to_unit(config)
     near = [(t, float(np.max(np.abs(space.to_unit(t.config) - point)))) for t in trials if _alike(t, config, space)]
-    failed = [(d, t) for t, d in near if _died_there(t)]
+    failed = [(d, t) for t, d in near if t.died_there]
     well = min((d for t, d in near if t.state is not State.FAILED), default=np.inf)
     distance, trial = min(failed, key=lambda pair: pair[0], default=(np.inf, None))
     if trial is None or trial.failure is None or distance > NEAR or distance >= well:
         return None
     return f"trial {trial.number} failed next to it ({trial.failure.cause}); move further away"
-
-
-def _died_there(trial: Trial) -> bool:
-    return trial.state is State.FAILED and trial.failure is not None and trial.failure.cause in PLACE_CAUSES
 
 
 def _differs(a: Config, b: Config) -> bool:

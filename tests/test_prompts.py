@@ -21,6 +21,7 @@ VALUES = {
     ("critic", "pair"): {**STUDY, **STEP, "before": "lower lr", "outcome": "nan", "together": "raise lr"},
     ("librarian", "construct"): {"note": "In train.py, lr went along with better loss."},
     ("librarian", "relate"): {"note": "lr, better", "neighbours": [("lesson-0000aa", "units, worse")]},
+    ("features", ""): {"script": "width = units * 64", "names": "units, layers"},
     ("coder", ""): {"help": "--lr", "log": "error", "wrong": "--lrate", "allowed": "--lr"},
 }
 

@@ -61,6 +61,10 @@ class Cause(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+# What a failure says about the place where it happened; the others say something of the launch or of the machine.
+PLACE_CAUSES = frozenset({Cause.OUT_OF_MEMORY, Cause.NAN, Cause.CRASH, Cause.TIMEOUT})
+
+
 @dataclass(frozen=True)
 class Failure:
     """A cause and its evidence (the last lines of the log, or the rule that was broken)."""
@@ -130,6 +134,11 @@ class Trial:
     def finished(self) -> bool:
         """Whether nothing more will become of it."""
         return self.state is not State.RUNNING
+
+    @property
+    def died_there(self) -> bool:
+        """Whether it failed for a reason that lies in its configuration."""
+        return self.state is State.FAILED and self.failure is not None and self.failure.cause in PLACE_CAUSES
 
 
 def best_trial(trials: list[Trial], direction: Direction) -> Trial | None:

@@ -8,6 +8,7 @@ scikit-learn's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -36,6 +37,9 @@ class Surrogate:
     def __init__(self, points: np.ndarray, values: np.ndarray, rng: np.random.Generator) -> None:
         scores = standardised(values)
         self._best = float(scores.max())
+        # Above the median, scores are values shifted and divided by this.
+        top, median = float(values.max()), float(np.median(values))
+        self._unit = (top - median) / (self._best - float(np.median(scores))) if top > median else math.inf
         centred = points - CENTRE
         self._members = [_process(theta, centred, scores) for theta in _posterior(centred, scores, rng)]
 
@@ -48,6 +52,16 @@ class Surrogate:
             total += deviation * (z * norm.cdf(z) + norm.pdf(z))
         improvement: np.ndarray = total / len(self._members)
         return improvement
+
+    def probability_of_more(self, points: np.ndarray, margin: float) -> np.ndarray:
+        """How likely each of `points`, shape (m, d), beats the best value by more than `margin`, in units of the
+        values; shape (m,)."""
+        least = self._best + margin / self._unit
+        total = np.zeros(len(points))
+        for member in self._members:
+            mean, deviation = member.predict(points - CENTRE, return_std=True)
+            total += norm.sf((least - mean) / deviation)
+        return np.asarray(total / len(self._members))
 
 
 def standardised(values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,123 @@
+"""Gate 2: whether a configuration is worth running, from the chance that it fails and the chance that it wins nothing.
+
+A skipped candidate is asked for anew, so what a skip wins is the time that the run would have taken, and what it may
+lose is a good trial. Both probabilities have to be near certain for it: docs/gate.md says what each threshold wins and
+loses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..trials.errors import SpaceError
+from ..trials.records import Config, Direction, State, Trial
+from ..trials.space import Space
+from .derived import Derived
+from .failure import FailureModel, Recalled
+from .no_win import NoWin
+
+FAILS = 0.8  # probability of failure from which a trial is skipped
+LOSES = 0.99  # probability of no win from which a trial is skipped
+SURE_FROM = 5  # trials of this study before anything is skipped: until then each of them teaches more than it costs
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Whether to skip a configuration, and what is known of it; None where nothing is."""
+
+    skip: bool
+    reason: str  # one sentence a person understands; "" where nothing speaks against the run
+    failure: float | None = None  # probability that it fails
+    no_win: float | None = None  # probability that it does not beat the best by more than the noise
+    seconds: float | None = None  # that the run would take, failures dying when this study's do
+
+
+NOTHING = Judgement(skip=False, reason="")
+
+
+class TrialGate:
+    """Judges configurations of one study. Fit it anew when a trial has ended; judging costs milliseconds.
+
+    Odd data (NaN, one trial, all failed, none failed, configurations of another space) make it say nothing, and what
+    it says nothing about is run.
+
+    Args:
+        derived: features that may tell failures (`agents/features.py` finds them).
+        recalled: trials of other studies of the same space, so that failures are known from the first trial on.
+        task: facts about this study's data, compared with those of the recalled trials.
+        fails: probability of failure from which a trial is skipped.
+        loses: probability of no win from which a trial is skipped.
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        direction: Direction,
+        *,
+        derived: Sequence[Derived] = (),
+        recalled: Sequence[Recalled] = (),
+        task: Mapping[str, float] | None = None,
+        seed: int = 0,
+        fails: float = FAILS,
+        loses: float = LOSES,
+    ) -> None:
+        self._space = space
+        self._failure = FailureModel(space, derived=derived, recalled=recalled, task=task, seed=seed)
+        self._no_win = NoWin(space, direction, seed=seed)
+        self._recalled = [r.trial for r in recalled]
+        self._fails, self._loses = fails, loses
+        self._own = 0
+        self._died: float | None = None  # seconds
+        self._ended: float | None = None
+
+    def fit(self, trials: Sequence[Trial], noise: float | None = None) -> TrialGate:
+        """Learn from the study's trials so far, running ones passed over.
+
+        Args:
+            noise: standard deviation of equal runs, in units of the metric; None counts as none.
+        """
+        done = [t for t in trials if t.finished]
+        self._own = len(done)
+        self._failure.fit(done)
+        self._no_win.fit(done, noise)
+        known = done if any(t.died_there for t in done) else [*done, *self._recalled]
+        self._died = _typical([t.seconds for t in known if t.died_there])
+        self._ended = _typical([t.seconds for t in done if t.state in (State.COMPLETE, State.PRUNED)])
+        return self
+
+    def judge(self, config: Config) -> Judgement:
+        """Whether this configuration is worth running."""
+        try:
+            failure, no_win = (_one(model.probability([config])) for model in (self._failure, self._no_win))
+        except (SpaceError, TypeError, ValueError, KeyError, OverflowError):
+            return NOTHING  # a configuration that the space does not know: rules refuse it, not this gate
+        seconds = self._seconds(failure)
+        reason = self._reason(failure, no_win) if self._own >= SURE_FROM else ""
+        return Judgement(bool(reason), reason, failure, no_win, seconds)
+
+    def _reason(self, failure: float | None, no_win: float | None) -> str:
+        if failure is not None and failure >= self._fails:
+            return f"it fails with probability {failure:.0%}"
+        if no_win is not None and no_win >= self._loses:
+            return f"it does not beat the best with probability {no_win:.1%}"
+        return ""
+
+    def _seconds(self, failure: float | None) -> float | None:
+        """What a run takes: that of trials that ended, and of those that died for the share that dies."""
+        if self._ended is None or self._died is None or failure is None:
+            return self._ended if failure is None or self._ended is not None else self._died
+        return failure * self._died + (1 - failure) * self._ended
+
+
+def _one(found: np.ndarray | None) -> float | None:
+    return None if found is None or not math.isfinite(found[0]) else float(min(max(found[0], 0.0), 1.0))
+
+
+def _typical(seconds: Sequence[float]) -> float | None:
+    """The mean of what was measured, since sums of it are what is saved; None where nothing was."""
+    measured = [s for s in seconds if math.isfinite(s) and s > 0]
+    return float(np.mean(measured)) if measured else None
