@@ -31,14 +31,14 @@ from threadpoolctl import threadpool_limits
 from luthier.agents.features import merged, propose
 from luthier.agents.script_sizes import sizes_in
 from luthier.models.errors import ModelError
-from luthier.predictor.derived import derived_of, from_names
+from luthier.predictor.derived import from_names
 from luthier.predictor.metrics import auc, brier, calibration_error
 from luthier.predictor.trial_gate import FAILS
 from luthier.trials.records import Trial
 
 FEATURES = Path(__file__).with_name("gate_features.json")
 SIZES = (20, 50, 100)  # trials that a draw learns from
-TESTED = 2_000  # trials of the other tuners, always the same ones; more change nothing and take longer
+TESTED = 1_500  # trials of the other tuners, always the same ones; more change nothing and take longer
 METRICS = {
     "auc": "AUC", "auc-worst": "worst draw", "ece": "calibration error", "brier": "Brier",
     "failures-skipped": "failures skipped", "good-lost": "good trials lost", "seconds-saved": "time saved",
@@ -87,7 +87,7 @@ def methods(features: Mapping[str, list[str]]) -> dict[str, Method]:
     return {
         "plain forest": nanochat.forest(),
         "formula": nanochat.formula,
-        "forest + formula": nanochat.forest(derived_of([nanochat.FORMULA], SPACE)),
+        "forest + formula": nanochat.forest(nanochat.features([nanochat.FORMULA])),
         "luthier, obfuscated": nanochat.obfuscated,
         **{f"luthier, {name}": nanochat.luthier(one) for name, one in texts.items()},
     }

@@ -57,7 +57,7 @@ HALVES: dict[str, dict[str, tuple[str, ...]]] = {
         "Centaur (CMA-ES+LLM)": ("0", "1", "2"), "LLAMBO (Optuna)": ("0", "1", "2"),
     },
 }  # fmt: skip
-TREES = 300  # of the plain forest beside which the failure model is shown
+TREES = 100  # of the plain forest beside which the failure model is shown, as scikit-learn has it
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,25 @@ def _trial(number: int, row: dict[str, Any]) -> Trial:
     return Trial(number, config, State.FAILED, failure=Failure(Cause.OUT_OF_MEMORY), seconds=seconds)
 
 
+class Kept(Derived):
+    """A feature that keeps its value at each configuration: the same trials are asked for in every draw."""
+
+    def column(self, configs: Sequence[Config], space: Space) -> np.ndarray:
+        """As the feature itself gives it."""
+        fresh = [c for c in configs if (self.text, id(c)) not in _KEPT]
+        values = super().column(fresh, space)
+        _KEPT.update({(self.text, id(c)): (c, v) for c, v in zip(fresh, values, strict=True)})
+        return np.array([_KEPT[self.text, id(c)][1] for c in configs])
+
+
+_KEPT: dict[tuple[str, int], tuple[Config, float]] = {}  # with the configuration, so that its id stays its own
+
+
+def features(texts: Sequence[str]) -> list[Derived]:
+    """The usable ones among some expressions."""
+    return [Kept(d.expression, d.low, d.high, d.log) for d in derived_of(texts, SPACE)]
+
+
 class Method(Protocol):
     """Learns from trials and says of configurations how likely they fail."""
 
@@ -129,16 +148,16 @@ def forest(extra: Sequence[Derived] = ()) -> Method:
 
 def formula(trials: Sequence[Trial], configs: Sequence[Config], seed: int) -> np.ndarray | None:
     """The formula alone: its ranking needs no trial, its probability is a logistic curve through the trials."""
-    (feature,) = derived_of([FORMULA], SPACE)
+    (feature,) = features([FORMULA])
     labels = np.array([t.died_there for t in trials], float)
     rows = np.column_stack([feature.column([t.config for t in trials], SPACE), np.ones(len(trials))])
     model = fit_logit(rows, labels, np.ones(len(trials)), np.array([10.0, 0.0]), np.array([20.0, 20.0]))
     return model.probability(np.column_stack([feature.column(configs, SPACE), np.ones(len(configs))]))
 
 
-def luthier(features: Sequence[str]) -> Method:
+def luthier(texts: Sequence[str]) -> Method:
     """The product's failure model with some derived features."""
-    derived = derived_of(features, SPACE)
+    derived = features(texts)
 
     def judge(trials: Sequence[Trial], configs: Sequence[Config], seed: int) -> np.ndarray | None:
         return FailureModel(SPACE, derived=derived, seed=seed).fit(trials).probability(configs)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -29,6 +29,8 @@ from .logit import fit_logit
 from .space_columns import SpaceColumns
 
 LEAST = 4  # trials, a failure and a success among them, before anything is said
+MOST_RECALLED = 200  # trials of other studies, the first ones given; more make it slow
+MOST_WEIGHT = 20.0  # of them all, in own trials: a long memory must not outvote a study for ever
 LEVEL = 3.0  # prior deviation of the level, in logits
 ELSEWHERE = 2.0  # prior deviation of what another study's level is off by, and of a task feature's effect
 # Prior mean and deviation of effects over a hyperparameter's whole range, in logits (docs/gate.md: chosen on one half
@@ -64,7 +66,7 @@ class FailureModel:
 
     Args:
         derived: features that may help.
-        recalled: trials of other studies.
+        recalled: trials of other studies, the most alike first.
         task: this study's own task features, with which those of recalled ones are compared.
     """
 
@@ -79,7 +81,9 @@ class FailureModel:
     ) -> None:
         self._space, self._derived, self._seed = space, tuple(derived), seed
         self._columns = SpaceColumns(space)
-        self._recalled = [r for r in recalled if label(r.trial) is not None and r.weight > 0]
+        known = [r for r in recalled if label(r.trial) is not None and r.weight > 0][:MOST_RECALLED]
+        scale = min(1.0, MOST_WEIGHT / max(sum(r.weight for r in known), MOST_WEIGHT))
+        self._recalled = [replace(r, weight=scale * r.weight) for r in known]
         self._task = dict(task or {})
         self._judges: list[_Weighed] = []
 

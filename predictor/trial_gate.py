@@ -47,7 +47,7 @@ class TrialGate:
 
     Args:
         derived: features that may tell failures (`agents/features.py` finds them).
-        recalled: trials of other studies of the same space, so that failures are known from the first trial on.
+        recalled: trials of other studies of the same space, the most alike first, so that failures are known early.
         task: facts about this study's data, compared with those of the recalled trials.
         fails: probability of failure from which a trial is skipped.
         loses: probability of no win from which a trial is skipped.
@@ -59,16 +59,17 @@ class TrialGate:
         direction: Direction,
         *,
         derived: Sequence[Derived] = (),
-        recalled: Sequence[Recalled] = (),
+        recalled: Sequence[Recalled | Trial] = (),
         task: Mapping[str, float] | None = None,
         seed: int = 0,
         fails: float = FAILS,
         loses: float = LOSES,
     ) -> None:
         self._space = space
-        self._failure = FailureModel(space, derived=derived, recalled=recalled, task=task, seed=seed)
+        remembered = [r if isinstance(r, Recalled) else Recalled(r) for r in recalled]
+        self._failure = FailureModel(space, derived=derived, recalled=remembered, task=task, seed=seed)
         self._no_win = NoWin(space, direction, seed=seed)
-        self._recalled = [r.trial for r in recalled]
+        self._recalled = [r.trial for r in remembered]
         self._fails, self._loses = fails, loses
         self._own = 0
         self._died: float | None = None  # seconds
