@@ -123,18 +123,22 @@ def tune(
     )
 
 
-@app.command(epilog="Example: luthier show digits --trial 3")
+@app.command(epilog="Example: luthier show digits --trial 3, or: luthier show digits --trust --all")
 def show(
     study: Annotated[str, typer.Argument(help="A study's name or its folder.")],
     trial: Annotated[int | None, typer.Option(help="One trial: its curve, diagnosis, reason and calls.")] = None,
     graph: Annotated[bool, typer.Option("--graph", help="Print the graph of the workflow.")] = False,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Who got the turns and what came of it; whose candidates ran.")
+    ] = False,
+    all: Annotated[bool, typer.Option("--all", help="With --trust: of all studies in the same folder.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a picture of the study that opens in a browser.")] = None,
     json: Json = False,
 ) -> None:
     """Show a study: its trials, curves, diagnoses and what the agents said."""
     from .cli_show import show_study
 
-    show_study(study, trial=trial, graph=graph, html=html, as_json=json)
+    show_study(study, trial=trial, graph=graph, trust=trust, beside=all, html=html, as_json=json)
 
 
 @app.command(epilog="Example: luthier doctor --json")

@@ -24,15 +24,28 @@ from .words import config, duration, number, sparkline
 LOG_LINES = 15  # of a trial's log
 
 
-def show_study(name: str, *, trial: int | None, graph: bool, html: Path | None, as_json: bool) -> None:
-    """Print a study, one of its trials, or the graph of its workflow.
+def show_study(
+    name: str,
+    *,
+    trial: int | None,
+    graph: bool,
+    trust: bool = False,
+    beside: bool = False,
+    html: Path | None,
+    as_json: bool,
+) -> None:
+    """Print a study, one of its trials, the graph of its workflow, or whom it has reason to trust.
 
     Raises:
-        StudyError: no such study or trial.
+        StudyError: no such study or trial, or options that do not go together.
     """
+    if beside and not trust:
+        raise StudyError("--all pools the account of turns, so it needs --trust; give both")
     study = Study.open(_folder(name))
     try:
-        if graph:
+        if trust:
+            _print_trust(study, beside, as_json)
+        elif graph:
             _print_graph(study)
         elif trial is not None:
             _print_trial(study, _find(study, trial), as_json)
@@ -124,6 +137,17 @@ def _calls(study: Study, number: int) -> list[dict[str, Any]]:
         except ValueError:  # a kill can leave half a line at the end
             continue
     return [call for call in calls if call.get("trial") == number]
+
+
+def _print_trust(study: Study, beside: bool, as_json: bool) -> None:
+    from .trust import trust_of
+    from .trust_page import print_trust
+
+    trust = trust_of(study, beside=beside)
+    if as_json:
+        print(json.dumps(trust.as_dict(), indent=2))
+    else:
+        print_trust(trust, Console())
 
 
 def _print_graph(study: Study) -> None:

@@ -11,7 +11,7 @@ from .gain import ADVISORS, CHANCE, NO_MODEL, finite
 
 TURNS = 8.0  # of a model, in which it may show itself: the welcome fades with the square of its turns over this
 WELCOME = 0.3  # deviations of what is believed that speak for a model at first, for how else is it to show itself
-DOUBT = 1.1  # deviations that speak against an arm once the welcome is over: the burden of proof is not the advisors'
+DOUBT = 1.2  # deviations that speak against an arm once the welcome is over: the burden of proof is not the advisors'
 MARGIN = 1.1  # what an arm must gain for its cost against the advisors, however sure that is: ties go to them
 ODDS = 4.0  # the most that a predictor's estimate counts for or against an arm
 CONTROL = 0.15  # share of a model's turns that a random chooser gets, so that choosing can be told from luck

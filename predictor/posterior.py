@@ -72,17 +72,23 @@ def counted(evidence: Evidence, now: int, arms: int) -> tuple[np.ndarray, np.nda
     return np.bincount(e.arm, had, arms), np.bincount(e.arm, exposed * own[e.study], arms)
 
 
-def believed(
-    had: np.ndarray, exposed: np.ndarray, prior: np.ndarray, groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def believed(had: np.ndarray, exposed: np.ndarray, prior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of the logarithm of each arm's ratio, both of shape (arms,).
 
     Args:
-        had, exposed: of each arm, as `counted` gives them.
+        had, exposed: events and exposure, as `counted` gives them.
         prior: mean of each arm's ratio before its turns, above 0, shape (arms,).
-        groups: int, which arms share a model, shape (arms,). The others of a group move an arm's prior.
     """
-    same = (groups[:, None] == groups[None, :]) & ~np.eye(len(groups), dtype=bool)
-    centre = prior * (MODEL_WEIGHT + same @ had) / (MODEL_WEIGHT + same @ exposed)
-    shape, rate = ARM_WEIGHT * centre + had, ARM_WEIGHT + exposed
-    return digamma(shape) - np.log(rate), np.sqrt(polygamma(1, shape))
+    shape = ARM_WEIGHT * prior + had
+    return digamma(shape) - np.log(ARM_WEIGHT + exposed), np.sqrt(polygamma(1, shape))
+
+
+def pooled(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Of each arm the sum over all arms of its group, shape (arms,)."""
+    return np.asarray((groups[:, None] == groups[None, :]) @ values, dtype=float)
+
+
+def moved(prior: np.ndarray, had: np.ndarray, exposed: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """The prior of each arm, moved by what the others of its group showed; shape (arms,)."""
+    others, theirs = pooled(had, groups) - had, pooled(exposed, groups) - exposed
+    return np.asarray(prior * (MODEL_WEIGHT + others) / (MODEL_WEIGHT + theirs), dtype=float)

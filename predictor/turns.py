@@ -16,12 +16,12 @@ import numpy as np
 from ..trials.records import Direction, Trial
 from .arms import Arm, Turn, bars, controlled, costs, groups_of, prior_ratios, reference, welcomes
 from .gain import NO_MODEL, credit_of, finite, gain_of
-from .posterior import Evidence, believed, counted
+from .posterior import Evidence, believed, counted, moved, pooled
 
 __all__ = ["Arm", "Drawn", "Estimate", "Turn", "draw_turn", "turns_of"]
 
 PAST = 0.8  # weight of a turn of another study: tasks differ
-EXPLORE = 0.06  # share of turns that go to any arm, whatever was seen
+EXPLORE = 0.05  # share of turns that go to any arm, whatever was seen
 EACH = 6  # draws of the posterior whose mean decides a turn: an arm that is likely worse gets fewer turns than by one
 MIDDLE = 1.2816  # deviations to each side of the middle 80 % of a normal distribution
 DRAWS = 4_000  # such means; their shares are the policy, so the recorded probability has no error
@@ -34,7 +34,7 @@ class Estimate:
     workflow: str
     model: str
     turns: float  # that are evidence, those of other studies discounted
-    ratio: float  # its gain over that of an average turn at the same stage: geometric mean of the posterior
+    ratio: float  # its model's gain over that of an average turn at the same stage: geometric mean of the posterior
     low: float  # the ends of the middle 80 % of the posterior
     high: float
     cost: float  # of a turn, training and model, over the advisors'
@@ -96,10 +96,14 @@ def draw_turn(
     weighted = [(t, 1.0) for t in turns] + [(t, discount) for t in past]
     evidence, groups, base = _evidence(arms, weighted), groups_of(arms), reference(arms)
     prior = prior_ratios(arms, base)
-    mean, deviation = believed(*counted(evidence, now, len(arms)), prior, groups)
+    had, exposed = counted(evidence, now, len(arms))
+    mean, deviation = believed(pooled(had, groups), pooled(exposed, groups), prior)
     cost, welcome = costs(arms, weighted), welcomes(arms, weighted)
     against = bars(np.hypot(deviation, deviation[base]), cost, welcome, base)
-    shares = controlled(arms, _shares(mean - against, deviation / EACH**0.5, groups, rng))
+    own, unsure = believed(had, exposed, moved(prior, had, exposed, groups))
+    luck = rng.standard_normal((2, DRAWS, len(arms))) / EACH**0.5
+    inside, between = own - np.log(cost) + unsure * luck[0], mean - against + deviation * luck[1]
+    shares = controlled(arms, _shares(inside, between, groups))
     probability = (1 - EXPLORE) * shares + EXPLORE / len(arms)
     random = bool(rng.random() < EXPLORE)
     place = int(rng.choice(len(arms), p=None if random else shares))
@@ -143,16 +147,19 @@ def _evidence(arms: Sequence[Arm], weighted: Sequence[tuple[Turn, float]]) -> Ev
     )
 
 
-def _shares(mean: np.ndarray, deviation: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _shares(inside: np.ndarray, between: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """How often each arm is the best, shape (arms,).
 
-    Workflows of one model are compared first, by draws of their own, so that a model does not gain by having many.
+    Models are compared by all that they showed, and the workflows of one by draws of their own, so that a model neither
+    gains by having many nor has to prove each of them.
+
+    Args:
+        inside, between: draws for the comparison within a group and of the groups' best, shape (draws, arms).
     """
-    first, second = mean + deviation * rng.standard_normal((2, DRAWS, len(mean)))
-    draws, names = np.arange(DRAWS), np.unique(groups)
-    best = np.stack([np.where(groups == g, first, -np.inf).argmax(axis=1) for g in names], axis=1)  # (draws, groups)
-    winner = np.take_along_axis(second, best, axis=1).argmax(axis=1)
-    return np.bincount(best[draws, winner], minlength=len(mean)) / DRAWS
+    draws, names = np.arange(len(inside)), np.unique(groups)
+    best = np.stack([np.where(groups == g, inside, -np.inf).argmax(axis=1) for g in names], axis=1)  # (draws, groups)
+    winner = np.take_along_axis(between, best, axis=1).argmax(axis=1)
+    return np.bincount(best[draws, winner], minlength=len(groups)) / len(draws)
 
 
 def _reason(estimates: Sequence[Estimate], place: int, random: bool, base: int) -> str:

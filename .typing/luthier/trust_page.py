@@ -1,0 +1,1 @@
+../../luthier/trust_page.py
