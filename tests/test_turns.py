@@ -80,9 +80,10 @@ def test_who_gains_gets_the_turns() -> None:
 def test_of_equals_the_cheap_one_gets_the_turns() -> None:
     arms = [ADVISORS, PLANNER]
     even = [turn(a, 0.5, index=i) for i in range(1, 21) for a in arms]
-    assert share(PLANNER, arms, even) < 0.3
-    dear = [replace(t, model_seconds=30.0) if t.model == "m" else t for t in even]
-    assert share(PLANNER, arms, dear) < share(PLANNER, arms, even)
+    assert share(PLANNER, arms, even) < 0.1
+    few = even[:8]
+    dear = [replace(t, model_seconds=30.0) if t.model == "m" else t for t in few]
+    assert share(PLANNER, arms, dear) < share(PLANNER, arms, few)
 
 
 def test_the_predictor_is_the_prior() -> None:
