@@ -44,7 +44,7 @@ class Turn:
     probability: float  # with which this workflow was chosen; 1 where nothing was chosen
     index: int = 1  # of the trial in its study
     study: str = ""
-    decided: bool = True  # False where the workflow's model had nothing to decide
+    decided: bool = True  # False where there was nothing to decide, or the model was not asked
 
     @property
     def compares(self) -> bool:
@@ -107,25 +107,29 @@ def bars(deviation: np.ndarray, cost: np.ndarray, welcome: np.ndarray, base: int
     return np.asarray(against, dtype=float)
 
 
-def costs(arms: Sequence[Arm], weighted: Sequence[tuple[Turn, float]]) -> np.ndarray:
-    """Seconds of a turn over the advisors', training and model; 1 where nobody measured the training."""
-    spent, turns = sum(w * t.seconds for t, w in weighted), sum(w for _, w in weighted)
-    training = spent / turns if turns else 0.0
+def costs(arms: Sequence[Arm], turns: Sequence[Turn], weighted: Sequence[tuple[Turn, float]]) -> np.ndarray:
+    """Seconds of a turn over the advisors', training and model; 1 where nobody measured the training; (arms,).
+
+    Args:
+        turns: of this study, whose training counts; that of others only before its first trial.
+        weighted: all turns, for what a model costs.
+    """
+    training = _mean([(t.seconds, 1.0) for t in turns] or [(t.seconds, w) for t, w in weighted])
     if not training > 0:
         return np.ones(len(arms))
-    asked = np.array([_model_seconds(arm, weighted) for arm in arms])
+    asked = np.array([_mean(_model_seconds(arm, weighted)) for arm in arms])
     return np.asarray(1 + asked / training, dtype=float)
 
 
-def _model_seconds(arm: Arm, weighted: Sequence[tuple[Turn, float]]) -> float:
-    own = [
-        (t.model_seconds, w) for t, w in weighted if (t.workflow, t.model) == (arm.workflow, arm.model) and t.decided
-    ]
-    stated = finite(arm.seconds)
+def _model_seconds(arm: Arm, weighted: Sequence[tuple[Turn, float]]) -> list[tuple[float, float]]:
+    stated, mine = finite(arm.seconds), (arm.workflow, arm.model)
     before = [] if stated is None or stated < 0 else [(stated, COST_TURNS)]
-    known = own + before
-    weight = sum(w for _, w in known)
-    return sum(s * w for s, w in known) / weight if weight else 0.0
+    return before + [(t.model_seconds, w) for t, w in weighted if (t.workflow, t.model) == mine and t.decided]
+
+
+def _mean(weighted: Sequence[tuple[float, float]]) -> float:
+    total = sum(w for _, w in weighted)
+    return sum(x * w for x, w in weighted) / total if total > 0 else 0.0
 
 
 def controlled(arms: Sequence[Arm], shares: np.ndarray) -> np.ndarray:

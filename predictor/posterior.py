@@ -17,6 +17,7 @@ from scipy.special import digamma, polygamma
 DECAY = 0.7  # of the rate of wins with the index (between none and a record's 1 / (i + 1); LCBench, docs/gate.md)
 NEAR = 4.0  # doublings of the index after which a turn's weight is halved: what helps early need not help late
 TYPICAL, SLOPE = 0.5, 1.5  # prior gain of a win at index 1 in scales, and the exponent of its fall (as above)
+FAR = 100.0  # logarithm of the largest gain and least one that are told apart
 WINS = 1.0  # wins that this line's prior is worth
 LEVEL, LEVEL_WEIGHT = 0.7, 2.0  # events an exposure of 1 before any is seen, and the exposure that this is worth
 STUDY_WEIGHT = 2.0  # exposure after which a study's own level counts as much as that of all
@@ -53,7 +54,7 @@ def events(gain: np.ndarray, index: np.ndarray, weight: np.ndarray) -> np.ndarra
     design = np.stack([np.ones(len(at)), at], axis=1)
     normal = design.T @ (w[:, None] * design) + WINS * np.eye(2)
     height, slope = np.linalg.solve(normal, design.T @ (w * size) + WINS * np.array([np.log(TYPICAL), -SLOPE]))
-    typical = np.exp(height + slope * np.log(index))
+    typical = np.exp(np.clip(height + slope * np.log(index), -FAR, FAR))
     return np.asarray(2 * gain / (gain + typical), dtype=float)
 
 

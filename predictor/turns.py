@@ -15,7 +15,7 @@ import numpy as np
 
 from ..trials.records import Direction, Trial
 from .arms import Arm, Turn, bars, controlled, costs, groups_of, prior_ratios, reference, welcomes
-from .gain import NO_MODEL, credit_of, finite, gain_of
+from .gain import CHANCE, NO_MODEL, credit_of, finite, gain_of
 from .posterior import Evidence, believed, counted, moved, pooled
 
 __all__ = ["Arm", "Drawn", "Estimate", "Turn", "draw_turn", "turns_of"]
@@ -23,6 +23,7 @@ __all__ = ["Arm", "Drawn", "Estimate", "Turn", "draw_turn", "turns_of"]
 PAST = 0.8  # weight of a turn of another study: tasks differ
 EXPLORE = 0.05  # share of turns that go to any arm, whatever was seen
 EACH = 6  # draws of the posterior whose mean decides a turn: an arm that is likely worse gets fewer turns than by one
+TRANSFER, GIVEN = "transfer", 3  # the memory's advisor; before this index its candidate runs without a choice
 MIDDLE = 1.2816  # deviations to each side of the middle 80 % of a normal distribution
 DRAWS = 4_000  # such means; their shares are the policy, so the recorded probability has no error
 
@@ -94,43 +95,60 @@ def draw_turn(
     rng = np.random.default_rng(seed)
     now = index if index is not None else 1 + max((t.index for t in turns), default=0)
     weighted = [(t, 1.0) for t in turns] + [(t, discount) for t in past]
+    shares, believed_of = _policy(arms, turns, weighted, now, rng)
+    probability = (1 - EXPLORE) * shares + EXPLORE / len(arms)
+    random = bool(rng.random() < EXPLORE)
+    place = int(rng.choice(len(arms), p=None if random else shares))
+    estimates = tuple(map(_estimate, arms, believed_of.tolist(), probability.tolist()))
+    return Drawn(arms[place], float(probability[place]), random, estimates, _reason(estimates, place, random, arms))
+
+
+def _policy(
+    arms: Sequence[Arm],
+    turns: Sequence[Turn],
+    weighted: Sequence[tuple[Turn, float]],
+    now: int,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The share of each arm before the floor, shape (arms,), and what an `Estimate` says of it, (arms, 6)."""
     evidence, groups, base = _evidence(arms, weighted), groups_of(arms), reference(arms)
     prior = prior_ratios(arms, base)
     had, exposed = counted(evidence, now, len(arms))
     mean, deviation = believed(pooled(had, groups), pooled(exposed, groups), prior)
-    cost, welcome = costs(arms, weighted), welcomes(arms, weighted)
+    cost, welcome = costs(arms, turns, weighted), welcomes(arms, weighted)
     against = bars(np.hypot(deviation, deviation[base]), cost, welcome, base)
     own, unsure = believed(had, exposed, moved(prior, had, exposed, groups))
     luck = rng.standard_normal((2, DRAWS, len(arms))) / EACH**0.5
-    inside, between = own - np.log(cost) + unsure * luck[0], mean - against + deviation * luck[1]
-    shares = controlled(arms, _shares(inside, between, groups))
-    probability = (1 - EXPLORE) * shares + EXPLORE / len(arms)
-    random = bool(rng.random() < EXPLORE)
-    place = int(rng.choice(len(arms), p=None if random else shares))
-    counts = np.bincount(evidence.arm, evidence.weight, len(arms))
-    ratio, low, high = np.exp(mean + np.outer([0.0, -MIDDLE, MIDDLE], deviation))
-    columns = (counts, ratio, low, high, cost, welcome, probability)
-    estimates = tuple(Estimate(a.workflow, a.model, *(float(c[i]) for c in columns)) for i, a in enumerate(arms))
-    reason = _reason(estimates, place, random, base)
-    return Drawn(arms[place], float(probability[place]), random, estimates, reason)
+    shares = _shares(own - np.log(cost) + unsure * luck[0], mean - against + deviation * luck[1], groups)
+    seen = np.bincount(evidence.arm, evidence.weight, len(arms))
+    ends = np.exp(mean + np.outer([0.0, -MIDDLE, MIDDLE], deviation))
+    return controlled(arms, shares), np.column_stack([seen, *ends, cost, welcome])
+
+
+def _estimate(arm: Arm, row: Sequence[float], probability: float) -> Estimate:
+    turns, ratio, low, high, cost, welcome = row
+    return Estimate(arm.workflow, arm.model, turns, ratio, low, high, cost, welcome, probability)
 
 
 def _turn(trial: Trial, direction: Direction, study: str) -> Turn:
     credit, facts = credit_of(trial), trial.extra
     turn = facts.get("turn")
     drawn = turn.get("probability") if isinstance(turn, dict) else facts.get("choice_probability")
-    index = finite(facts.get("index"))
-    failed = bool(facts.get("model_failures"))
+    probability, index = finite(drawn), finite(facts.get("index"))
+    number = trial.number if index is None else int(index)
+    # What past studies did best with is tried first, whoever has the turn.
+    given = trial.source == TRANSFER and number < GIVEN
+    idle = credit.model != NO_MODEL and not credit.decided and not facts.get("model_failures")
     return Turn(
         workflow=credit.workflow,
         model=credit.model,
         gain=gain_of(trial, direction),
         seconds=max(finite(trial.seconds) or 0.0, 0.0),
         model_seconds=max(finite(facts.get("model_seconds")) or 0.0, 0.0),
-        probability=finite(drawn) or 1.0,
-        index=trial.number if index is None else int(index),
+        probability=probability if probability is not None and 0 < probability < 1 else 1.0,
+        index=number,
         study=study,
-        decided=credit.model == NO_MODEL or credit.decided or failed,
+        decided=not given and not idle,
     )
 
 
@@ -162,13 +180,15 @@ def _shares(inside: np.ndarray, between: np.ndarray, groups: np.ndarray) -> np.n
     return np.bincount(best[draws, winner], minlength=len(groups)) / len(draws)
 
 
-def _reason(estimates: Sequence[Estimate], place: int, random: bool, base: int) -> str:
+def _reason(estimates: Sequence[Estimate], place: int, random: bool, arms: Sequence[Arm]) -> str:
     """One sentence that a person understands."""
-    mine = estimates[place]
+    mine, base = estimates[place], reference(arms)
     if len(estimates) == 1:
         return "there is no other workflow"
     if random:
         return "drawn by lot, so that every workflow is seen now and then"
+    if mine.workflow == CHANCE:
+        return "a draw among the candidates instead of a choice, to tell choosing from luck"
     if place != base and mine.welcome > 0.5:
         return f"{mine.model} has had few turns that tell anything ({mine.turns:.0f}), so it may show what it can"
     if place != base:

@@ -141,6 +141,27 @@ def test_turns_that_nobody_else_could_have_had_say_nothing() -> None:
     assert share(PLANNER, arms, [t for t in idle if t.model == "m"], index=5) > 0.5
 
 
+def test_the_price_of_a_model_is_beside_the_training_of_this_study() -> None:
+    arms = [ADVISORS, replace(PLANNER, seconds=30.0)]
+    long, short = [turn(ADVISORS, None, 0, seconds=s, probability=1.0) for s in (3600.0, 10.0)]
+    past = [turn(ADVISORS, None, 0, seconds=1e5, study="another")]
+    assert share(arms[1], arms, [short], past=past) < share(arms[1], arms, [long], past=past)
+    assert draw_turn(arms, [short], seed=0, past=past).estimates[1].cost == pytest.approx(4)
+
+
+def test_what_memory_gives_first_is_nobodys_choice() -> None:
+    facts = {"best_before": 1.0, "scale": 1.0, "workflow": "advisors", "choice_probability": 0.5}
+    trials = [Trial(n, {}, State.COMPLETE, 0.5, source="transfer", extra={**facts, "index": n}) for n in (1, 2, 3)]
+    assert [t.compares for t in turns_of(trials, Direction.MINIMIZE)] == [False, False, True]
+
+
+def test_each_draw_says_why() -> None:
+    turns = [turn(a, 0.5, index=i) for i in range(1, 21) for a in (ADVISORS, PLANNER)]
+    said = {draw_turn(ARMS, given, seed=s).reason for s in range(150) for given in ([], turns)}
+    for words in ("may show what it can", "drawn by lot", "to tell choosing from luck", "too little, or too unsure"):
+        assert any(words in reason for reason in said), words
+
+
 def test_one_arm_gets_every_turn_and_none_is_an_error() -> None:
     assert draw_turn([ADVISORS], [], seed=0).probability == 1
     with pytest.raises(ValueError, match="at least one arm"):
@@ -153,7 +174,12 @@ def test_turns_of_a_study() -> None:
     trials = [
         Trial(0, {}, State.COMPLETE, 1.0, seconds=5.0, extra={"workflow": "planner", "model": "m"}),
         Trial(1, {}, State.COMPLETE, 0.5, seconds=6.0, source="gp", extra={**facts, "turn": drawn}),
-        Trial(2, {}, State.FAILED, extra={**facts, "index": "?", "turn": 7, "workflow": "advisors", "model": "m"}),
+        Trial(
+            2,
+            {},
+            State.FAILED,
+            extra={**facts, "choice_probability": -3, "index": "?", "turn": 7, "workflow": "advisors", "model": "m"},
+        ),
         Trial(3, {}, State.RUNNING),
     ]
     first, second, third = turns_of(trials, Direction.MINIMIZE, study="s")
