@@ -20,11 +20,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from luthier.graphs.events import Event, TrialFinished
 from luthier.graphs.loop import tune_study
-from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trajectory, Trial
+from luthier.trials.advisors import RandomAdvisor
+from luthier.trials.records import Config, Direction, Outcome, State, Trajectory
 from luthier.trials.runner import OnReport
 from luthier.trials.space import Choice, Float, Int, Space
 from luthier.trials.spec import Budget
@@ -44,19 +43,6 @@ SPACE = Space(
         "layers": Int(1, 6, default=2),
     }
 )
-
-
-class RandomAdvisor:
-    """Draws uniformly. Only benchmarks have it: it costs next to nothing, so that what is left is the graph."""
-
-    name = "random"
-
-    def advise(
-        self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
-    ) -> list[Candidate]:
-        """`n` random configurations."""
-        rng = np.random.default_rng(seed)
-        return [Candidate(space.sample(rng), self.name, "a random point") for _ in range(n)]
 
 
 class NoOpRunner:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from ..agents.critic import check_rules
 from ..memory.transfer import FIRST, TransferAdvisor
 from ..trials.advisor import Advisor, seed_for
-from ..trials.advisors import DefaultAdvisor, in_order
+from ..trials.advisors import DefaultAdvisor, RandomAdvisor, in_order
 from ..trials.records import Candidate, Cause, Failure, State, Trial
 from ..trials.space import Space
 from ..trials.study import Study
 from .state import Skip
 
 EACH = {"local": 2}  # candidates of an advisor when a model chooses among them; one of every other
-DRAWS = 200  # random configurations in a row that were all tried before: the space counts as used up
 
 
 class SpaceExhausted(Exception):
@@ -61,7 +59,7 @@ def candidates_for(
         known = advisor.name == TransferAdvisor.name and number < FIRST
         if found and (number == 0 or not several or known):
             break
-    return found or [_drawn(space, trials, seed_for(study.seed, number, "random"))]
+    return found or [_drawn(study, space, trials, seed_for(study.seed, number, RandomAdvisor().name))]
 
 
 def fresh(
@@ -82,14 +80,11 @@ def as_failed(skip: Skip) -> Trial:
     return Trial(-1, skip["config"], State.FAILED, failure=Failure(Cause.CRASH, skip["why"]), source=skip["source"])
 
 
-def _drawn(space: Space, trials: Sequence[Trial], seed: int) -> Candidate:
-    rng = np.random.default_rng(seed)
-    seen = {space.key(trial.config) for trial in trials}
-    for _ in range(DRAWS):
-        config = space.sample(rng)
-        if space.key(config) not in seen:
-            return Candidate(config, "random", "no advisor had anything new, so a random configuration")
-    raise SpaceExhausted
+def _drawn(study: Study, space: Space, trials: Sequence[Trial], seed: int) -> Candidate:
+    drawn = RandomAdvisor().advise(space, trials, study.direction, seed=seed)
+    if not drawn:
+        raise SpaceExhausted
+    return replace(drawn[0], reason="no advisor had anything new, so a random configuration")
 
 
 def _short(error: Exception) -> str:

@@ -12,15 +12,13 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from luthier.graphs.loop import tune_study
 from luthier.models.fake import RandomChat
+from luthier.trials.advisors import RandomAdvisor
 from luthier.trials.command import CommandRunner
-from luthier.trials.records import Candidate, Direction, Trial
+from luthier.trials.records import Direction
 from luthier.trials.space import Float, Int, Space
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
@@ -32,19 +30,6 @@ sleep 0.04
 echo "{\\"step\\": 1, \\"loss\\": $1}"
 echo "$LUTHIER_TRIAL" >> ledger
 """
-
-
-class RandomAdvisor:
-    """Draws uniformly."""
-
-    name = "random"
-
-    def advise(
-        self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
-    ) -> list[Candidate]:
-        """Three configurations, so that a model has a choice."""
-        rng = np.random.default_rng(seed)
-        return [Candidate(space.sample(rng), self.name, "a random point") for _ in range(3)]
 
 
 def tune(folder: Path, trials: int, model: bool) -> None:
@@ -61,7 +46,7 @@ def tune(folder: Path, trials: int, model: bool) -> None:
             budget=Budget(trials=trials),
             model=RandomChat(seed=1) if model else None,
             model_name="random" if model else "none",
-            advisors=[RandomAdvisor()],
+            advisors=[RandomAdvisor(f"random {number}") for number in range(3)],  # so that a model has a choice
             noise=1,
         )
     runner.close()

@@ -17,6 +17,7 @@ from luthier.trials.advisors import (
     DefaultAdvisor,
     GPAdvisor,
     LocalAdvisor,
+    RandomAdvisor,
     TPEAdvisor,
     best_candidate,
     default_advisors,
@@ -37,7 +38,7 @@ def past(space: Space, n: int = 12, seed: int = 5) -> PastStudy:
 
 
 TRANSFER = TransferAdvisor([past(SPACE), past(SPACE, seed=6), past(SMALL)])
-ADVISORS = [DefaultAdvisor(), TRANSFER, BayesAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
+ADVISORS = [DefaultAdvisor(), TRANSFER, BayesAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor(), RandomAdvisor()]
 
 
 def history(n: int, seed: int = 0, failures: bool = True) -> list[Trial]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from .advisor import Advisor
 from .bayes import BayesAdvisor
 from .local import LocalAdvisor
@@ -14,6 +16,7 @@ from .space import Space
 GP_STARTUP = 4  # trials before the GP, the default among them; Optuna's own 10 make ten "GP" trials random
 GP_LIMIT = 100  # trials; beyond them a proposal takes seconds, and TPE is as good
 TPE_STARTUP = 5
+DRAWS = 200  # random configurations in a row that were all tried before: the space counts as used up
 ORDER = ("default", "transfer", "bayes", "gp", "tpe", "local", "random")  # whose candidate runs when no model decides
 
 
@@ -68,6 +71,32 @@ class TPEAdvisor:
         early = len(trials) < TPE_STARTUP
         reason = "a random point, too few trials for TPE" if early else "resembles the better trials more than the rest"
         return [Candidate(c, self.name, reason) for c in ask(sampler, space, trials, direction, n, seed)]
+
+
+class RandomAdvisor:
+    """Draws uniformly: for when no other advisor has anything new, and as the floor of a comparison.
+
+    Args:
+        name: several under one name and seed would draw the same.
+    """
+
+    def __init__(self, name: str = "random") -> None:
+        self.name = name
+
+    def advise(
+        self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
+    ) -> list[Candidate]:
+        """Up to `n` new configurations; fewer where `DRAWS` in a row were tried before."""
+        rng, seen = np.random.default_rng(seed), {space.key(trial.config) for trial in trials}
+        found: list[Candidate] = []
+        while len(found) < n:
+            drawn = (space.sample(rng) for _ in range(DRAWS))
+            config = next((config for config in drawn if space.key(config) not in seen), None)
+            if config is None:
+                break
+            seen.add(space.key(config))
+            found.append(Candidate(config, self.name, "a random configuration"))
+        return found
 
 
 def default_advisors() -> list[Advisor]:
