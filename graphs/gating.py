@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..predictor.derived import Derived
+from ..predictor.failure import Recalled
+from ..predictor.trial_gate import Judgement, TrialGate
 from ..predictor.turns import Arm, Drawn, draw_turn, turns_of
 from ..predictor.turns import Turn as Past
 from ..predictor.workflow import Workflow
@@ -37,35 +40,6 @@ class TurnRule(Protocol):
         ...
 
 
-class Judgement(Protocol):
-    """What gate 2 says of a configuration; numbers are None where too little is known."""
-
-    @property
-    def skip(self) -> bool:
-        """Whether it should not run."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why, for people."""
-        ...
-
-    @property
-    def failure(self) -> float | None:
-        """The probability that it fails."""
-        ...
-
-    @property
-    def no_win(self) -> float | None:
-        """The probability that it does not beat the best so far by more than the noise."""
-        ...
-
-    @property
-    def seconds(self) -> float | None:
-        """How long its run would take."""
-        ...
-
-
 class Judge(Protocol):
     """Gate 2's word on configurations."""
 
@@ -81,8 +55,23 @@ class Judge(Protocol):
 class JudgeMaker(Protocol):
     """Makes a judge for a study."""
 
-    def __call__(self, space: Space, direction: Direction, *, recalled: Sequence[Trial], seed: int) -> Judge:
-        """`recalled` are trials of past studies in this space, without values."""
+    def __call__(
+        self,
+        space: Space,
+        direction: Direction,
+        *,
+        recalled: Sequence[Recalled],
+        derived: Sequence[Derived],
+        task: Mapping[str, float],
+        seed: int,
+    ) -> Judge:
+        """A judge that has learnt nothing of the study yet.
+
+        Args:
+            recalled: trials of past studies, the most alike first.
+            derived: features that may tell where runs fail.
+            task: facts about the study's data.
+        """
         ...
 
 
@@ -101,7 +90,7 @@ class Gates:
     rule: TurnRule = draw_turn
     success: Success | None = None
     past: Sequence[Past] = ()
-    judge: JudgeMaker | None = None
+    judge: JudgeMaker | None = TrialGate
     audits: float = AUDITS
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..predictor.trial_gate import Judgement
 from ..predictor.workflow import Node
 from ..trials.advisor import seed_for
-from .gating import Judgement
 from .parts import Parts
 from .state import Choice, Skip, State, Update, say
 

@@ -10,6 +10,8 @@ from ..agents.planner import Mode
 from ..agents.summarizer import summarize
 from ..memory.errors import MemoryFault
 from ..models.caller import Caller
+from ..models.errors import ModelError
+from ..predictor.derived import Derived
 from ..predictor.records import WorkflowLog
 from ..predictor.workflow import Workflow
 from ..trials.advisor import Advisor
@@ -21,6 +23,7 @@ from ..trials.study import Study
 from .budgets import Spent, left, rest, spent
 from .candidates import as_failed, candidates_for
 from .events import Event, Listener, Said, Warned, ignore
+from .features import features_of
 from .gating import Gates, Judge
 from .remembering import Recalled, StudyMemory
 from .state import Skip, State
@@ -164,6 +167,23 @@ class Parts:
         if made is None or number == 0 or space is None:
             return None
         if self._judge is None:
-            self._judge = made(space, study.direction, recalled=self.recalled.trials(space), seed=study.seed)
+            recalled, features = self.recalled, self.memory.features if self.memory else {}
+            self._judge = made(
+                space,
+                study.direction,
+                recalled=recalled.failures,
+                derived=self._derived(space),
+                task=features,
+                seed=study.seed,
+            )
             self._judge.fit(self.trials, self.context().noise.deviation)
         return self._judge
+
+    def _derived(self, space: Space) -> list[Derived]:
+        """What may tell where runs fail. A model reads the script for it once a run has failed, and only then."""
+        caller = self.caller if any(t.died_there for t in self.trials) and self._answers() else None
+        try:
+            return features_of(self.study.folder, space, self.runner, caller)
+        except ModelError as error:
+            self.warn("features", f"{error}; the script is read by rules")
+            return features_of(self.study.folder, space, self.runner, None)

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
-from ..memory.note import Kind, stable_id
-from ..memory.recall import lessons, past_studies
+from ..memory.note import Kind, PastTrial, stable_id
+from ..memory.recall import as_study, lessons, past_trials
 from ..memory.recording import learn, record
 from ..memory.store import Filter, Store
 from ..memory.task import Task
 from ..memory.transfer import PastStudy, TransferAdvisor
 from ..models.caller import Caller
 from ..models.embedder import Embedder
+from ..predictor.failure import Recalled as Known
 from ..trials.advisor import Advisor
 from ..trials.advisors import with_advisor
-from ..trials.records import State, Trial
+from ..trials.records import Cause, Failure, State, Trial
 from ..trials.space import Space
 from ..trials.study import Study
 from .evolving import KINDS, Evolved, evolve
 
-MOST_TRIALS = 1000  # of past studies, that teach where runs fail: a forest over more takes seconds
+MOST_TRIALS = 1000  # of past studies, among which are those that teach where runs fail
 
 
 @dataclass(frozen=True)
@@ -31,18 +31,7 @@ class Recalled:
     advisors: list[Advisor]
     lessons: list[str] = field(default_factory=list)
     words: str = ""  # for the user; "" where there is nothing
-    past: list[PastStudy] = field(default_factory=list)  # the most alike first
-
-    def trials(self, space: Space) -> list[Trial]:
-        """What was tried in `space` before, the most alike study first, at most `MOST_TRIALS`; without values, which
-        do not compare between tasks."""
-        found = (
-            Trial(number, config, State.FAILED if value is None else State.COMPLETE)
-            for study in self.past
-            for number, (given, value) in enumerate(zip(study.configs, study.values, strict=True))
-            if space.contains(config := {name: given[name] for name in space if name in given})
-        )
-        return list(islice(found, MOST_TRIALS))
+    failures: list[Known] = field(default_factory=list)  # trials that tell where runs fail, the most alike first
 
 
 @dataclass
@@ -71,14 +60,15 @@ class StudyMemory:
         """
         task = self._task(study, space)
         own = {stable_id(Kind.TRIAL, study.uid, trial.number) for trial in study.trials}
-        past = past_studies(self.store, task, without=own, hidden_tasks=self.hidden_tasks)
-        transfer = TransferAdvisor(past)
+        past = past_trials(self.store, task, own, self.hidden_tasks)
+        transfer = TransferAdvisor([as_study(rows, other, task) for other, rows in past])
+        failures = [_known(row, other, task) for other, rows in past for row in rows][:MOST_TRIALS]
         usable = transfer.usable(space)
         if not usable:
-            return Recalled(list(advisors), past=past)
+            return Recalled(list(advisors), failures=failures)
         learnt = lessons(self.store, task, hidden_tasks=self.hidden_tasks)
         words = f"starts from {_worded(usable, task)}" + "".join(f"; {lesson}" for lesson in learnt)
-        return Recalled(with_advisor(advisors, transfer), learnt, words, past)
+        return Recalled(with_advisor(advisors, transfer), learnt, words, failures)
 
     def keep(self, study: Study) -> None:
         """Keep the finished trials.
@@ -123,6 +113,13 @@ class StudyMemory:
             features=dict(self.features),
             place=self.place,
         )
+
+
+def _known(row: PastTrial, other: Task, task: Task) -> Known:
+    """A trial of the memory as gate 2 reads it: without its value, which does not compare between tasks."""
+    failure = Failure(Cause(row.cause), row.detail) if row.cause in set(Cause) else None
+    trial = Trial(row.number, row.config, State(row.state), failure=failure, seconds=row.seconds)
+    return Known(trial, weight=task.likeness(other), task=other.features)
 
 
 def _worded(past: Sequence[PastStudy], task: Task) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from .note import Kind
+from .note import Kind, PastTrial
 from .store import Filter, Store
 from .task import Task
 from .transfer import PastStudy
@@ -16,7 +16,14 @@ ALIKE = 0.6  # likeness from which a task's lessons are worth reading: the same 
 def past_studies(
     store: Store, task: Task, *, without: Collection[str] = (), hidden_tasks: tuple[str, ...] = ()
 ) -> list[PastStudy]:
-    """What was tried in this and other tasks, the most alike task first.
+    """What was tried in this and other tasks, as the transfer advisor reads it; see `past_trials`."""
+    return [as_study(rows, other, task) for other, rows in past_trials(store, task, without, hidden_tasks)]
+
+
+def past_trials(
+    store: Store, task: Task, without: Collection[str] = (), hidden_tasks: tuple[str, ...] = ()
+) -> list[tuple[Task, list[PastTrial]]]:
+    """This and other tasks with their trials, the most alike task first.
 
     Args:
         without: ids of trials to leave out: the present study's own.
@@ -24,11 +31,15 @@ def past_studies(
     """
     found = []
     for name, other in _by_likeness(store, task, hidden_tasks)[:MOST_TASKS]:
-        rows = [row for row in store.trials(name) if row.id not in without]
-        if rows:
-            values = tuple(row.value if row.state != "failed" else None for row in rows)
-            found.append(PastStudy(name, other.direction, tuple(row.config for row in rows), values, name == task.id))
+        if rows := [row for row in store.trials(name) if row.id not in without]:
+            found.append((other, rows))
     return found
+
+
+def as_study(rows: Sequence[PastTrial], other: Task, task: Task) -> PastStudy:
+    """The trials of a task as a past study of `task`."""
+    values = tuple(row.value if row.state != "failed" else None for row in rows)
+    return PastStudy(other.id, other.direction, tuple(row.config for row in rows), values, other.id == task.id)
 
 
 def lessons(store: Store, task: Task, limit: int = 3, *, hidden_tasks: tuple[str, ...] = ()) -> list[str]:

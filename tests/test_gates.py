@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from luthier.graphs.judging import MAX_SKIPS
 from luthier.graphs.loop import AUTO, WITH_MODEL, tune_study
 from luthier.models.errors import ModelMissing
 from luthier.models.fake import RandomChat, ScriptedChat
+from luthier.predictor.trial_gate import Judgement
 from luthier.predictor.turns import Arm, Drawn, Turn
 from luthier.trials.records import Candidate, Config, Direction, Trial
 from luthier.trials.space import Space
@@ -31,17 +31,6 @@ def bowl(config: Config) -> float | None:
     return (math.log10(float(config["lr"])) + 2) ** 2
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What `Refusing` says."""
-
-    skip: bool
-    reason: str
-    failure: float | None
-    no_win: float | None
-    seconds: float | None
-
-
 class Refusing:
     """Skips what a rule says; a judge of gate 2 without learning."""
 
@@ -49,7 +38,7 @@ class Refusing:
         self._rule = rule
         self.seen: list[Sequence[Trial]] = []
 
-    def __call__(self, space: Space, direction: Direction, *, recalled: Sequence[Trial], seed: int) -> Refusing:
+    def __call__(self, space: Space, direction: Direction, **known: object) -> Refusing:
         return self
 
     def fit(self, trials: Sequence[Trial], noise: float | None) -> None:
@@ -152,6 +141,28 @@ def test_audits_are_drawn_by_the_seed(tmp_path: Path) -> None:
 
     assert audited("a", 1) == audited("b", 1)
     assert any(audited("c", 1)) or any(audited("d", 2))
+
+
+def half(config: Config) -> float | None:
+    """Only small networks fit."""
+    return None if float(config["units"]) > 100 else bowl(config)
+
+
+def test_the_real_judge_learns_where_runs_fail(study: Study) -> None:
+    runner = FunctionRunner(half)
+    tune_study(study, runner, budget=Budget(trials=30), noise=0, advisors=[Drawing()], gates=Gates(audits=0.0))
+    skips = [skip for t in study.finished for skip in t.extra["skips"]]
+    assert skips
+    assert sum(half(skip["config"]) is None for skip in skips) > len(skips) / 2
+    assert any("fails with probability" in skip["why"] for skip in skips)
+
+
+def test_a_model_reads_the_script_once_a_run_has_failed(study: Study, tmp_path: Path) -> None:
+    tune_study(study, FunctionRunner(half), budget=Budget(trials=9), noise=0, advisors=[Drawing()],
+               model=RandomChat(), model_name="random", gates=Gates(audits=0.0))  # fmt: skip
+    assert any(t.died_there for t in study.finished)
+    kept = json.loads((study.folder / "features.json").read_text())
+    assert all(isinstance(text, str) for text in kept)
 
 
 @pytest.mark.parametrize("workflow", WITH_MODEL)

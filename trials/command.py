@@ -89,6 +89,12 @@ class CommandRunner(ProcessRunner):
         return words
 
     @property
+    def script(self) -> Path | None:
+        """The first Python file that the command names, where it lies; None where it names none."""
+        word = next((word for word in self._words if word.endswith(".py") and "{" not in word), None)
+        return None if word is None else self.cwd / word
+
+    @property
     def declared(self) -> list[str]:
         """The options and configuration keys that stand for hyperparameters: all that a repair may rename."""
         keys = () if self._config_file is None else (self._names or ())
