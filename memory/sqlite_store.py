@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from . import fulltext, sqlite_readings, sqlite_vectors
-from .database import Database
-from .errors import Conflict, MemoryFileError, NoteMissing
-from .filters import conditions
-from .nearest import Nearest
-from .note import CODE, Author, Evidence, Link, LinkType, Note, PastTrial, Proposal, clean, in_utc
+from . import sqlite_readings, sqlite_vectors
+from .errors import Conflict, MemoryFileError
+from .note import CODE, Author, Evidence, Link, Note, PastTrial, Proposal, clean
 from .sidecar import FROM
+from .sqlite_answers import SQLiteAnswers
 from .sqlite_changes import Writing
 from .sqlite_check import faults
-from .sqlite_notes import missing
-from .sqlite_rows import CHANGE, LATEST, LINK, NOTE, ONE_OF, ids, to_change, to_link, to_note, to_trial
-from .store import Change, Filter
-
-_ANY = Filter()
-_PAGE = 500  # notes read at once: a listing keeps no transaction open while its reader thinks
+from .store import Change
 
 
-class SQLiteStore:
+class SQLiteStore(SQLiteAnswers):
     """A `Store` in one file, made with its folder if it is not there.
 
     Args:
@@ -38,11 +30,7 @@ class SQLiteStore:
     """
 
     def __init__(self, path: Path | str, *, sidecar_from: int | None = FROM) -> None:
-        self.path = Path(path)
-        self._database = Database(self.path)
-        self._searches: dict[str, Nearest] = {}  # by each model
-        self._sidecar_from = sidecar_from
-        self._embedded: dict[str, int] = {}  # of each model: no note that was last changed up to here lacks a vector
+        super().__init__(Path(path), sidecar_from)
         self._whole: Writing | None = None  # what all changes are parts of, within `together`
 
     def add(self, notes: Sequence[Note], links: Sequence[Link] = (), trials: Sequence[PastTrial] = ()) -> list[str]:
@@ -54,56 +42,6 @@ class SQLiteStore:
             what = _many(len(new), "note") if new else _many(made, "link") if made else "rows of trials"
             writing.sign(f"add {what}", _author(notes, links))
         return new
-
-    def get(self, note: str, as_of: datetime | int | None = None) -> Note:
-        """See `Store.get`."""
-        if as_of is None:
-            with self._database.reading() as connection:
-                return Writing(connection).latest(note)
-        history = self.revisions(note)
-        if isinstance(as_of, datetime):
-            past = [one for one in history if one.time <= in_utc(as_of)]
-        else:
-            past = [one for one in history if one.revision == as_of]
-        if not past:
-            raise NoteMissing(
-                f"{note} must have a revision as of {as_of}, but has 0 to {history[-1].revision}, "
-                f"from {history[0].time} on; ask for one of those"
-            )
-        return past[-1]
-
-    def revisions(self, note: str) -> list[Note]:
-        """See `Store.revisions`."""
-        with self._database.reading() as connection:
-            rows = connection.execute(f"{NOTE} WHERE n.id = ? ORDER BY r.revision", (clean(note),)).fetchall()
-        if not rows:
-            raise missing(note)
-        return [to_note(row) for row in rows]
-
-    def notes(self, where: Filter = _ANY) -> Iterator[Note]:
-        """See `Store.notes`."""
-        passing, values = conditions(where)
-        with self._database.reading() as connection:
-            sql = f"SELECT n.id FROM notes n WHERE {passing} ORDER BY n.created, n.seq"
-            listed = [note for (note,) in connection.execute(sql, values)]
-        sql = f"{LATEST} WHERE n.forgotten = 0 AND n.id {ONE_OF} ORDER BY n.created, n.seq"
-        for at in range(0, len(listed), _PAGE):
-            with self._database.reading() as connection:
-                page = connection.execute(sql, (ids(listed[at : at + _PAGE]),)).fetchall()
-            yield from map(to_note, page)
-
-    def count(self, where: Filter = _ANY) -> int:
-        """See `Store.count`."""
-        passing, values = conditions(where)
-        with self._database.reading() as connection:
-            return int(connection.execute(f"SELECT count(*) FROM notes n WHERE {passing}", values).fetchone()[0])
-
-    def studies(self, where: Filter = _ANY) -> list[str]:
-        """See `Store.studies`."""
-        passing, values = conditions(where)
-        with self._database.reading() as connection:
-            rows = connection.execute(f"SELECT DISTINCT n.study FROM notes n WHERE {passing}", values).fetchall()
-        return sorted(name for (name,) in rows if name)
 
     def evolve(self, proposals: Sequence[Proposal], links: Sequence[Link] = ()) -> list[Note]:
         """See `Store.evolve`."""
@@ -124,14 +62,6 @@ class SQLiteStore:
             writing.link(links)
             writing.sign(f"support {after.id}")
         return after
-
-    def links(self, notes: Iterable[str], types: Iterable[LinkType] = ()) -> list[Link]:
-        """See `Store.links`."""
-        wanted, kinds = ids(notes), list(types)
-        sql = f"{LINK} WHERE removed = 0 AND (source {ONE_OF} OR target {ONE_OF}) ORDER BY number"
-        with self._database.reading() as connection:
-            rows = connection.execute(sql, (wanted, wanted)).fetchall()
-        return [link for link in map(to_link, rows) if not kinds or link.type in kinds]
 
     def unlink(self, link: Link) -> None:
         """See `Store.unlink`."""
@@ -170,78 +100,15 @@ class SQLiteStore:
         with self._change() as writing:
             return writing.undo()
 
-    def journal(self, limit: int = 20) -> list[Change]:
-        """See `Store.journal`."""
-        with self._database.reading() as connection:
-            rows = connection.execute(f"{CHANGE} ORDER BY number DESC LIMIT ?", (max(limit, 0),)).fetchall()
-        return [to_change(row) for row in rows]
-
-    def trials(self, task: str) -> list[PastTrial]:
-        """See `Store.trials`."""
-        with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT t.row, t.time FROM trials t JOIN notes n ON n.id = t.id "
-                "WHERE t.task = ? AND t.removed = 0 AND n.forgotten = 0 ORDER BY t.time, t.number",
-                (clean(task),),
-            ).fetchall()
-        return [to_trial(row) for row in rows]
-
     def put_vectors(self, model: str, vectors: Mapping[tuple[str, int], np.ndarray]) -> None:
         """See `Store.put_vectors`."""
         with self._database.writing() as connection:
             sqlite_vectors.put(connection, clean(model), vectors)
 
-    def missing_vectors(self, model: str, limit: int = 1000) -> list[Note]:
-        """See `Store.missing_vectors`."""
-        model = clean(model)
-        if limit <= 0:
-            return []
-        with self._database.reading() as connection:
-            since = self._embedded.get(model, 0)
-            found, self._embedded[model] = sqlite_vectors.lacking(connection, model, since, limit)
-        return found
-
-    def nearest(self, model: str, vector: np.ndarray, k: int, where: Filter = _ANY) -> list[tuple[str, float]]:
-        """See `Store.nearest`."""
-        model = clean(model)
-        with self._database.reading() as connection:
-            dimensions = sqlite_vectors.dimensions(connection, model)
-            if dimensions is None:
-                return []
-            query = sqlite_vectors.unit(vector, dimensions)
-            return self._nearest_of(model, dimensions).search(connection, query, k, where)
-
-    def index(self, model: str, on_progress: Callable[[int], None] | None = None) -> int:
-        """Bring the sidecar of a model up to date, where it is used; how many vectors were added.
-
-        Args:
-            on_progress: is told after each batch how many are done.
-        """
-        model, done = clean(model), 0
-        while True:
-            with self._database.reading() as connection:
-                dimensions = sqlite_vectors.dimensions(connection, model)
-                added = self._nearest_of(model, dimensions).follow(connection) if dimensions else 0
-            if not added:
-                return done
-            done += added
-            if on_progress is not None:
-                on_progress(done)
-
-    def matching(self, query: str, k: int, where: Filter = _ANY) -> list[tuple[str, float]]:
-        """See `Store.matching`."""
-        with self._database.reading() as connection:
-            return fulltext.search(connection, query, k, where)
-
     def put_reading(self, reader: str, note: str, revision: int, outcome: str) -> None:
         """See `Store.put_reading`."""
         with self._database.writing() as connection:
             sqlite_readings.put(connection, reader, note, revision, outcome)
-
-    def unread(self, reader: str, where: Filter = _ANY, limit: int = 1000) -> list[Note]:
-        """See `Store.unread`."""
-        with self._database.reading() as connection:
-            return sqlite_readings.unread(connection, reader, where, limit)
 
     def check(self) -> list[str]:
         """See `Store.check`."""
@@ -251,19 +118,10 @@ class SQLiteStore:
         except MemoryFileError as error:
             return [str(error)]
 
-    def close(self) -> None:
-        """See `Store.close`."""
-        self._database.close()
-
     @contextmanager
     def _change(self) -> Iterator[Writing]:
         with self._database.writing() as connection:
             yield Writing(connection, self._whole)
-
-    def _nearest_of(self, model: str, dimensions: int) -> Nearest:
-        if model not in self._searches:
-            self._searches[model] = Nearest(self.path, model, dimensions, self._sidecar_from)
-        return self._searches[model]
 
 
 def _evolve(writing: Writing, proposal: Proposal) -> Note:

@@ -5,14 +5,29 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from luthier.memory.sqlite_store import SQLiteStore
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 _HOME, _NUMBERS = tempfile.TemporaryDirectory(prefix="luthier-tests-"), count()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[SQLiteStore]:
+    """An empty memory in a file."""
+    from luthier.memory.sqlite_store import SQLiteStore
+
+    made = SQLiteStore(tmp_path / "memory.db")
+    yield made
+    made.close()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

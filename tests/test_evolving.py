@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,13 +22,6 @@ from luthier.models.fake_embedder import HashEmbedder
 
 EMBEDDER = HashEmbedder()
 SMALLEST = "smollm2-135m"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SQLiteStore]:
-    made = SQLiteStore(tmp_path / "memory.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from luthier.memory.likeness import ALIKE, MOST, link_alike, neighbours
@@ -16,13 +13,6 @@ from luthier.memory.testing_notes import note
 from luthier.models.fake_embedder import HashEmbedder
 
 EMBEDDER = HashEmbedder()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SQLiteStore]:
-    made = SQLiteStore(tmp_path / "memory.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture

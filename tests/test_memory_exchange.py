@@ -53,12 +53,6 @@ LOOK_ALIKES = (
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[SQLiteStore]:
-    with memory(tmp_path / "memory.db") as opened:
-        yield opened
-
-
 @contextmanager
 def memory(path: Path) -> Iterator[SQLiteStore]:
     made = SQLiteStore(path)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
 
-from luthier.memory import migrations, sqlite_store
+from luthier.memory import migrations, sqlite_answers
 from luthier.memory.errors import Conflict, MemoryFileError, NoteMissing
 from luthier.memory.note import Evidence, Kind, Link, LinkType, Note, PastTrial
 from luthier.memory.sqlite_store import SQLiteStore
@@ -137,7 +137,7 @@ class AnySequence(RuleBasedStateMachine):
         store, old = self.store, self.history[name]
         with suppress(NoteMissing), store.together("an act"):
             (first,) = store.evolve([proposal(old[-1], content)])
-            (second,) = store.evolve([proposal(first, content + "s")], [similar(goal, name)])
+            (second,) = store.evolve([proposal(first, content + " fern")], [similar(goal, name)])
             store.forget(name)
             store.revive(goal)
             store.unlink(similar(goal, name))
@@ -286,7 +286,7 @@ def test_a_memory_is_the_same_after_it_is_opened_again(tmp_path: Path) -> None:
 
 
 def test_a_listing_leaves_out_what_is_forgotten_while_it_is_read(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_store, "_PAGE", 2)
+    monkeypatch.setattr(sqlite_answers, "_PAGE", 2)
     store = opened()
     notes = [note(content=str(number)) for number in range(7)]
     store.add(notes)

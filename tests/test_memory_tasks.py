@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,11 +33,6 @@ def trials(slope: float, n: int = 8, noise: float = 0.0, first: int = 0) -> list
         complete(first + i, {"lr": float(lr.from_unit(float(u))), "opt": "adam"}, float(v))
         for i, (u, v) in enumerate(zip(units, values, strict=True))
     ]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> SQLiteStore:
-    return SQLiteStore(tmp_path / "memory.db")
 
 
 def only(store: SQLiteStore, kind: Kind) -> Note:
