@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 FIRST, LAST = 1, 15  # trials before which a state is taken; trial 0 is the default's for every workflow
-EACH = 3  # states of a study: its trials cost more than a state of it
+EACH = 3  # states of a study, unless told otherwise: they resemble each other
 MEMORIES = ("none", "leave-one-out")
 MEMORY_SIZE = 200  # trials of each other task
 
@@ -63,21 +63,24 @@ class StudyKey:
         return f"{self.suite}/{self.task}/{self.default}/{self.memory}/{self.seed}"
 
 
-def studies(names: Sequence[str], data: Path, seeds: int, kinds: Sequence[str]) -> Iterator[StudyKey]:
+def studies(names: Sequence[str], data: Path, seeds: int, kinds: Sequence[str], each: int) -> Iterator[StudyKey]:
     """Every task with every seed, the suites in turn; default, memory and states are drawn for each."""
     yield from (
-        key for turn in zip_longest(*(_of_suite(name, data, seeds, kinds) for name in names)) for key in turn if key
+        key
+        for turn in zip_longest(*(_of_suite(name, data, seeds, kinds, each) for name in names))
+        for key in turn
+        if key
     )
 
 
-def _of_suite(name: str, data: Path, seeds: int, kinds: Sequence[str]) -> Iterator[StudyKey]:
+def _of_suite(name: str, data: Path, seeds: int, kinds: Sequence[str], each: int) -> Iterator[StudyKey]:
     suite = suites.find_suite(name)
     for seed in range(seeds):
         tasks = suite.tasks(data)
         for place in np.random.default_rng(seed_for(seed, 0, name)).permutation(len(tasks)):
             rng = np.random.default_rng(seed_for(seed, 0, f"{name}/{tasks[place]}/both arms"))
             default, kind = str(rng.choice(suite.defaults)), str(rng.choice(kinds))
-            states = sorted(rng.choice(np.arange(FIRST, LAST + 1), EACH, replace=False).tolist())
+            states = sorted(rng.choice(np.arange(FIRST, LAST + 1), each, replace=False).tolist())
             yield StudyKey(name, tasks[place], default, kind, seed, tuple(states))
 
 
@@ -108,7 +111,7 @@ def opened(model: str) -> BaseChatModel | None:
 
 def missing(args: argparse.Namespace) -> list[tuple[StudyKey, int, list[str]]]:
     """The states that are asked for, in order, each with the workflows that are not logged yet; none without any."""
-    every = studies(args.suites, args.data, args.seeds, args.memory)
+    every = studies(args.suites, args.data, args.seeds, args.memory, args.each)
     wanted = islice(((key, state) for key in every for state in key.states), args.states)
     done = {name: _logged(args.out / name / arms.FILE) for name in args.suites}
     names = [arms.ADVISORS, *args.workflows]
@@ -152,6 +155,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", default="embedded", help="as in `luthier` (%(default)s)")
     parser.add_argument("--memory", type=names, default=list(MEMORIES), help="kinds to draw from; default: both")
     parser.add_argument("--states", type=int, default=60, help="in all (%(default)s)")
+    parser.add_argument("--each", type=int, default=EACH, help=f"of a study, 1 to {LAST} (%(default)s)")
     parser.add_argument("--seeds", type=int, default=20, help="of each task, as far as the states reach (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("both-arms"), help="folder of the logs (%(default)s)")
     return parser.parse_args(argv)
@@ -162,6 +166,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, console = parse(argv), Console(stderr=True)
     tuners.quiet()
     try:
+        if not 1 <= args.each <= LAST:
+            raise ValueError(f"--each must be 1 to {LAST}, but got {args.each}")
         for name in args.workflows:
             workflow_named(name)
         run(args, console)

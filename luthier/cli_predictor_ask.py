@@ -22,6 +22,10 @@ Flow = Annotated[
 Suite = Annotated[str, typer.Option(help="The suite that both belong to, if not the workflow's own.")]
 Llm = Annotated[str, typer.Option(help="The language model that the steps of a built-in workflow ask.")]
 LogsOf = Annotated[Path | None, typer.Option("--logs", help="Where ids are looked up, if not in the imported logs.")]
+Probes = Annotated[
+    Path | None,
+    typer.Option(help="Logs with a few runs of the workflow, or of a new model: they sharpen the estimate."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -46,18 +50,20 @@ def predict_pair(
     suite: Suite = "",
     llm: Llm = "",
     logs: LogsOf = None,
+    probes: Probes = None,
     json: Json = False,
 ) -> None:
     """Say how likely a workflow is to succeed on a task, or each of a file of pairs (JSON lines); no run is made."""
     from rich.console import Console
 
-    from .predictor_ask import answers, pairs_in
-    from .predictor_open import open_ability, open_checkpoint
+    from .predictor_ask import answers, in_suite, pairs_in
+    from .predictor_open import open_ability, open_checkpoint, open_logs
     from .predictor_page import print_answers
 
     stored = open_checkpoint(model)
     asked = pairs_in(Path(workflow), suite) if task is None else [_asked(workflow, task, suite, llm, logs)]
-    said = answers(open_ability(stored), asked)
+    runs = None if probes is None else open_logs(probes)
+    said = answers(open_ability(stored), asked, in_suite(runs, suite) if runs is not None and suite else runs)
     if json:
         told = [one.as_dict() for one in said]
         _print_json(told[0] if task is not None else told)

@@ -53,10 +53,15 @@ class Answer:
         return f"{self.workflow} on {self.task!r}: succeeds with probability {chance}; {self.why}"
 
 
-def answers(ability: Ability, asked: list[Asked]) -> list[Answer]:
-    """The answers, in order."""
+def answers(ability: Ability, asked: list[Asked], probes: Logs | None = None) -> list[Answer]:
+    """The answers, in order.
+
+    Args:
+        probes: a few runs of workflows that are asked about, or under new models; they sharpen the estimates.
+    """
     pairs = pairs_of(asked)
-    mean, variance = ability.logit(pairs)
+    mean, variance = (ability if probes is None else ability.probed(probes)).logit(pairs)
+    runs = probe_runs(probes)
     found, deviation = mixed.probability(mean, variance), np.sqrt(variance)
     new_suite, new_graph = ability.design.unseen(pairs)
     new_task = ability.design.tasks(pairs)[0] < 0
@@ -71,10 +76,28 @@ def answers(ability: Ability, asked: list[Asked]) -> list[Answer]:
             logit=float(mean[i]),
             deviation=float(deviation[i]),
             abstains=bool(new_suite[i]),
-            why=_why(ability, str(pairs.suite[i]), bool(new_suite[i]), bool(new_graph[i]), bool(new_task[i])),
+            why=_why(ability, str(pairs.suite[i]), bool(new_suite[i]), bool(new_graph[i]), bool(new_task[i]))
+            + (f"; {runs[workflow.graph_key]:,} probe runs of it count too" if workflow.graph_key in runs else ""),
         )
         for i, (workflow, task) in enumerate(asked)
     ]
+
+
+def probe_runs(probes: Logs | None) -> dict[str, int]:
+    """How often each graph ran in the probes."""
+    if probes is None:
+        return {}
+    found: dict[str, int] = {}
+    for place, runs in zip(probes.workflow.tolist(), probes.runs.tolist(), strict=True):
+        key = probes.workflows[place].graph_key
+        found[key] = found.get(key, 0) + runs
+    return found
+
+
+def in_suite(probes: Logs, suite: str) -> Logs:
+    """The same runs, their workflows and tasks taken for a suite's."""
+    flows = tuple(replace(workflow, suite=suite) for workflow in probes.workflows)
+    return replace(probes, workflows=flows, tasks=tuple(replace(task, suite=suite) for task in probes.tasks))
 
 
 def pairs_of(asked: list[Asked]) -> Pairs:

@@ -41,15 +41,18 @@ class Probed:
         """The trained estimator's."""
         return self._ability.name
 
-    def predict(self, pairs: Pairs) -> Estimates:
-        """What is believed of each pair after the probes; it abstains where the trained estimator does."""
+    def logit(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of the logit after the probes, shapes (n,)."""
         mean, variance = self._ability.logit(pairs)
         known, effects = self._ability.open_ability(pairs), self._effects(pairs)
-        probed = effects.any(axis=1)
         open_ = np.einsum("ij,jk,ik->i", effects, self._covariance, effects)
-        variance = np.where(probed, np.maximum(variance - known, 0) + open_, variance)
-        found = mixed.probability(mean + effects @ self._shift, variance)
-        return Estimates(found, np.sqrt(variance), self._ability.predict(pairs).abstains)
+        probed = np.maximum(variance - known, 0) + open_
+        return mean + effects @ self._shift, np.where(effects.any(axis=1), probed, variance)
+
+    def predict(self, pairs: Pairs) -> Estimates:
+        """What is believed of each pair after the probes; it abstains where the trained estimator does."""
+        mean, variance = self.logit(pairs)
+        return Estimates(mixed.probability(mean, variance), np.sqrt(variance), self._ability.predict(pairs).abstains)
 
     def _new_models(self, runs: Logs) -> set[str]:
         asked = {model for i in np.unique(runs.workflow) for model in runs.workflows[i].models if model}

@@ -116,7 +116,6 @@ def bowls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
     monkeypatch.setattr(suites, "find_suite", lambda name: Suite())
     monkeypatch.setattr(suites, "normaliser", lambda suite, task: suites.Normaliser(0.0, 0.5, 1.0, 3))
-    monkeypatch.setattr(both_arms, "EACH", 1)
     tuning.load.cache_clear()
     yield
     tuning.load.cache_clear()
@@ -124,7 +123,20 @@ def bowls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("bowls")
 def test_a_run_is_logs_to_learn_from_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    told = ["--data", str(tmp_path), "--suites", "bowl", "--model", "none", "--memory", "none", "--out", str(tmp_path)]
+    told = [
+        "--data",
+        str(tmp_path),
+        "--suites",
+        "bowl",
+        "--model",
+        "none",
+        "--memory",
+        "none",
+        "--each",
+        "1",
+        "--out",
+        str(tmp_path),
+    ]
     assert both_arms.main([*told, "--states", "1", "--workflows", "planner"]) == 0
     assert both_arms.main([*told, "--states", "2", "--workflows", "planner,debate"]) == 0
     assert both_arms.main([*told, "--states", "2", "--workflows", "planner,debate"]) == 0

@@ -214,6 +214,22 @@ def test_many_pairs_at_once(run: Run, tmp_path: Path) -> None:
     assert (code, out.count("sums-0")) == (0, 6)
 
 
+@pytest.mark.parametrize("suite", ["", "sums"])
+def test_a_few_runs_of_a_new_workflow_move_its_estimate(run: Run, tmp_path: Path, suite: str) -> None:
+    old = generated().workflows[3]
+    words = {str(i): f"a step of its own, {text}" for i, text in enumerate(old.nodes)}
+    new = flow(tmp_path / "w.json", nodes=words, workflow_id="new")
+    line = json.loads((tmp_path / "w.json").read_text())
+    asked = ("predict", new, TASK, "--json", *(("--suite", suite) if suite else ()))
+    before, after = json.loads(run(*asked)[1]), {}
+    for won in (0, 5):
+        probes = [{**line, "task_id": f"p{i}", "task": f"What is {i}?", "runs": 5, "successes": won} for i in range(3)]
+        (tmp_path / "probes.jsonl").write_text("\n".join(map(json.dumps, probes)))
+        after[won] = json.loads(run(*asked, "--probes", str(tmp_path / "probes.jsonl"))[1])
+    assert after[0]["probability"] < before["probability"] < after[5]["probability"]
+    assert "15 probe runs of it count too" in after[0]["why"]
+
+
 def test_parts_sum_to_the_logit_and_each_step_is_told(run: Run, tmp_path: Path) -> None:
     told = json.loads(run("explain", "sums-0", "4", "--json")[1])
     assert sum(part["value"] for part in told["parts"]) == pytest.approx(told["logit"])
