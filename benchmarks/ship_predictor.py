@@ -1,16 +1,21 @@
 """Makes the predictor that ships with the package: `predictor/shipped.pt` and its card, `predictor/shipped.md`.
 
-    python benchmarks/ship_predictor.py --data ../shared/data
+    python benchmarks/ship_predictor.py --data ../shared/data --also both-arms
 
 It learns from AFlow's archive, and from other logs that are named with `--also`. The same data and versions give the
 same numbers; only the date and the seconds differ. Large tables are kept in half precision, after a check that this
 moves no estimate by 0.001.
+
+For a benchmark on a suite of its logs, a version that never saw that suite:
+
+    python benchmarks/ship_predictor.py --data ../shared/data --also both-arms --without lcbench --out no-lcbench.pt
 """
 
 from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +26,15 @@ from luthier.predictor.encoding import Encoder
 from luthier.predictor.logs import Logs
 from luthier.predictor.own_logs import write_logs
 from luthier.predictor.sources import read_source
-from luthier.predictor.splits import SPLITS
+from luthier.predictor.splits import SPLITS, families
+from luthier.predictor.study_logs import FILE, SUITE
 from luthier.predictor_open import with_known
 from luthier.predictor_train import train
 from luthier.stages import stages
 
 OUT = Path(__file__).parents[1] / "predictor" / "shipped.pt"
 AFLOW = "AFlow's archive of workflow runs (arXiv 2410.10762, MIT), in FLORA's schema; that gpt-4o-mini ran is inferred"
+BOTH_ARMS = "what workflows would have tried from states of studies on surrogates, by benchmarks/both_arms.py"
 SHIPPED = 8  # directions of a text, where a predictor of one's own keeps 20: half the bytes
 MOVED = 1e-3  # of a probability: more is not rounding
 
@@ -37,11 +44,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder that holds aflow_runs")
     parser.add_argument("--also", type=Path, nargs="*", default=[], help="more logs, of any kind")
+    parser.add_argument("--without", nargs="*", default=[], help="suites to leave out; needs an --out of its own")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
-    logs, encoder = together([args.data / "aflow_runs", *args.also]), with_known(Encoder(open_embedder()))
+    if args.without and args.out.resolve() == OUT.resolve():
+        parser.error("a version without a suite must not replace the one that ships; name another file with --out")
+    try:
+        logs = without(together([args.data / "aflow_runs", *args.also]), args.without)
+    except ValueError as error:
+        parser.error(str(error))
+    encoder = with_known(Encoder(open_embedder()))
     with stages() as progress:
-        sources = [AFLOW, *(f"{place.name}: {read_source(place).kind}" for place in args.also)]
+        sources = [AFLOW, *(f"{place.name}: {_told(place)}" for place in args.also)]
+        sources += [f"left out: {name}" for name in args.without]
         card = train(logs, encoder, args.out, splits=list(SPLITS), sources=sources, axes=SHIPPED, progress=progress)
     ability = read(args.out).ability(encoder)
     save(ability, args.out, card, half=True)
@@ -59,6 +74,25 @@ def together(sources: list[Path]) -> Logs:
         for number, source in enumerate(sources):
             write_logs(read_source(source).logs, Path(folder) / f"{number}.jsonl")
         return read_source(Path(folder)).logs
+
+
+def without(logs: Logs, names: Sequence[str]) -> Logs:
+    """The logs without these suites and whatever shares tasks with them. Studies of both arms are all of the suite
+    `tuning`; what they tune is the beginning of a task's id.
+
+    Raises:
+        ValueError: nothing is called so.
+    """
+    family, first = families(logs), np.array([logs.tasks[t].id.split("/")[0] for t in logs.task], str)
+    known = sorted({*map(str, logs.suite), *map(str, first[logs.suite == SUITE])})
+    if wrong := [name for name in names if name not in known]:
+        raise ValueError(f"a suite to leave out must be one of {', '.join(known)}, but got {', '.join(wrong)}")
+    out = np.isin(family, family[np.isin(logs.suite, names)]) | ((logs.suite == SUITE) & np.isin(first, names))
+    return logs.take(~out)
+
+
+def _told(place: Path) -> str:
+    return BOTH_ARMS if place.is_dir() and any(place.glob(f"*/{FILE}")) else read_source(place).kind
 
 
 if __name__ == "__main__":

@@ -6,13 +6,16 @@ import math
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from luthier.models.fake import RandomChat, ScriptedChat
+from luthier.predictor.logs import LoggedWorkflow, Logs, Task
 from luthier.predictor.records import WorkflowLog
 from luthier.predictor.sources import read_source
+from luthier.predictor.study_logs import SUITE
 from luthier.trials.advisors import default_advisors
 from luthier.trials.records import Config, Direction
 from luthier.trials.space import Float, Int, Space
@@ -22,6 +25,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 import arms  # noqa: E402
 import both_arms  # noqa: E402
+import ship_predictor  # noqa: E402
 import suites  # noqa: E402
 import tuning  # noqa: E402
 
@@ -151,3 +155,35 @@ def test_a_run_is_logs_to_learn_from_and_goes_on_where_it_stopped(tmp_path: Path
 def test_an_unknown_workflow_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert both_arms.main(["--data", str(tmp_path), "--workflows", "plannr"]) == 2
     assert "planner" in capsys.readouterr().err
+
+
+def test_a_suite_is_left_out_with_all_that_shares_its_tasks() -> None:
+    flows = tuple(
+        LoggedWorkflow(f"w{i}", suite, (f"step {i}",)) for i, suite in enumerate(("A", "A-small", "B", SUITE))
+    )
+    tasks = (*(Task(f"{i}", s, f"t{i}") for i, s in enumerate("AB")), *(Task(f"{s}/{s}/1", SUITE, s) for s in "xy"))
+    places = np.array([(0, 0), (1, 0), (2, 1), (3, 2), (3, 3)])
+    ones = np.ones(5, int)
+    logs = Logs(flows, tasks, places[:, 0], places[:, 1], runs=ones, successes=ones)
+    for names, left in (
+        ((), 5),
+        (("A",), 3),
+        (("A-small",), 3),
+        (("B",), 4),
+        ((SUITE,), 3),
+        (("x",), 4),
+        (("x", "B"), 3),
+    ):
+        assert len(ship_predictor.without(logs, names)) == left, names
+    with pytest.raises(ValueError, match="must be one of A, A-small, B, tuning, x, y, but got C"):
+        ship_predictor.without(logs, ["C"])
+
+
+def test_the_version_that_ships_is_not_replaced_by_one_that_lacks_a_suite(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ship_predictor.py", "--data", "nowhere", "--without", "GSM8K"])
+    with pytest.raises(SystemExit) as ended:
+        ship_predictor.main()
+    assert ended.value.code == 2
+    assert "--out" in capsys.readouterr().err
