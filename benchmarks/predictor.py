@@ -19,7 +19,7 @@ import numpy as np
 import predictor_folds
 from predictor_figures import Figure, Part, figure, figures, probe_taus
 from predictor_models import ABLATIONS, BASELINES, MODELS
-from predictor_probes import PROBES, probes_alone
+from predictor_probes import PROBES, probes_alone, probes_knowing
 from predictor_runs import Kept, as_estimates, gather, run_all
 from predictor_tables import markdown, tables
 from rich.console import Console
@@ -45,7 +45,7 @@ SHOWN = (
     "top-1-regret",
     "utility",
 )
-ALONE = "probes alone"
+ALONE, KNOWING = "probes alone", "probes alone, difficulties known"
 
 
 class BadRequest(ValueError):
@@ -71,6 +71,7 @@ def evaluate(logs: Logs, dealt: Mapping[str, np.ndarray], models: Sequence[str],
                 for count in PROBES:
                     probed = {model: one[f"after {count}"] for model, one in arrays.items() if f"after {count}" in one}
                     probed[ALONE] = probes_alone(logs, fold, count)
+                    probed[KNOWING] = probes_knowing(logs, fold, count)
                     for model, after in probed.items():
                         for name, drawn in probe_taus(part, after, count, fold).items():
                             yield figure(split, domain, model, name, drawn)

@@ -11,6 +11,7 @@ from luthier.predictor.logs import Logs, Pairs
 
 PROBES = (3, 10)  # runs of each new workflow
 DRAWS = 10  # sets of probes; figures are means over them
+EDGE = 0.02  # a task's rate stays this far from 0 and 1: it comes from some 20 workflows
 
 
 @runtime_checkable
@@ -60,3 +61,29 @@ def probes_alone(logs: Logs, fold: np.ndarray, count: int) -> np.ndarray:
             ran = np.bincount(probes.workflow, minlength=len(logs.workflows))
             found[d, fold == held] = (won / np.maximum(ran, 1))[test.workflow]
     return found
+
+
+def probes_knowing(logs: Logs, fold: np.ndarray, count: int) -> np.ndarray:
+    """What the probes would say to one who knows every task's difficulty, by the runs of all other workflows: one step
+    of Newton's method towards each workflow's ability, shape (DRAWS, n). How far probes can go without a prior.
+    """
+    base, score = _elsewhere(logs), np.zeros((DRAWS, len(logs)))
+    for held in map(int, np.unique(fold)):
+        rows = np.flatnonzero(fold == held)
+        place = {(w, t): b for w, t, b in zip(logs.workflow[rows], logs.task[rows], base[rows], strict=True)}
+        for d in range(DRAWS):
+            probes = draw(logs.take(rows), count, (held, d, count))
+            p = np.array([place[pair] for pair in zip(probes.workflow, probes.task, strict=True)])
+            size = len(logs.workflows)
+            slope = np.bincount(probes.workflow, probes.successes - p, size)
+            curve = np.bincount(probes.workflow, p * (1 - p), size)
+            score[d, rows] = (slope / np.maximum(curve, EDGE))[logs.workflow[rows]]
+    return score
+
+
+def _elsewhere(logs: Logs) -> np.ndarray:
+    """Of each pair, how often its task succeeded under the other workflows of its suite; shape (n,)."""
+    _, cell = np.unique([f"{s} {t}" for s, t in zip(logs.suite, logs.task, strict=True)], return_inverse=True)
+    total, many = np.bincount(cell, logs.frequency), np.bincount(cell)
+    rate = (total[cell] - logs.frequency) / np.maximum(many[cell] - 1, 1)
+    return np.asarray(np.clip(rate, EDGE, 1 - EDGE))

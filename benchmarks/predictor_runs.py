@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from predictor_models import Factory
+from predictor_models import MODELS, Factory
 from predictor_probes import PROBES, after_probes
 
 from luthier.predictor.encoding import Encoder
@@ -72,7 +72,7 @@ def run(job: Job, logs: Logs, fold: np.ndarray, make: Factory, encoder: Encoder)
     pairs = Pairs(test.workflows, test.tasks, test.workflow, test.task)
     found = estimator.predict(pairs)
     arrays = {"probability": found.probability, "deviation": found.deviation, "abstains": found.abstains}
-    if job.split == "workflow":
+    if job.split == "workflow" and job.model in MODELS:  # ablations are not probed, which takes most of the time
         for count in PROBES:
             after = after_probes(estimator, test, count, job.fold)
             if after is not None:

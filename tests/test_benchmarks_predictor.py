@@ -140,6 +140,7 @@ def test_probes_help_to_rank_new_workflows(logs: Logs, tmp_path: Path) -> None:
     found = {(f.model, f.metric): f.value for f in evaluated(logs, tmp_path, ("workflow",)) if f.domain == "pooled"}
     assert found[OURS, "kendall-tau-after-10"] > found[OURS, "kendall-tau"] + 0.2
     assert found[benchmark.ALONE, "kendall-tau-after-10"] > found[benchmark.ALONE, "kendall-tau-after-3"]
+    assert found[benchmark.KNOWING, "kendall-tau-after-10"] > found[benchmark.ALONE, "kendall-tau-after-10"] - 0.1
     assert ("suite mean", "kendall-tau-after-3") not in found
 
 
@@ -149,6 +150,13 @@ def test_probes_are_single_runs_on_different_tasks_and_the_same_for_everyone(log
     assert len({*zip(drawn.workflow, drawn.task, strict=True)}) == len(drawn) == 3 * len(logs.workflows)
     assert (probes.draw(logs, 3, (0, 1)).successes == drawn.successes).all()
     assert (probes.draw(logs, 99, (0, 1)).workflow == np.sort(logs.workflow)).all()
+
+
+def test_known_difficulties_come_from_the_other_workflows(logs: Logs) -> None:
+    known = probes._elsewhere(logs)
+    row = 5
+    others = (logs.task == logs.task[row]) & (logs.suite == logs.suite[row]) & (np.arange(len(logs)) != row)
+    assert known[row] == pytest.approx(np.clip(logs.frequency[others].mean(), probes.EDGE, 1 - probes.EDGE))
 
 
 def test_a_run_goes_on_where_it_stopped_and_redo_does_it_again(logs: Logs, tmp_path: Path) -> None:
