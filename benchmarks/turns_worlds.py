@@ -1,7 +1,7 @@
 """Worlds in which the truth is known, to try gates in: studies with four candidates a trial, and models that choose.
 
 A trial closes a share of the gap to the best that there is, or nothing. How often candidates win and how much they gain
-fall with the index about as on LCBench (`benchmarks/turns.py --lcbench`). All that is random follows from the seed and
+fall with the index about as on LCBench (docs/gate.md). All that is random follows from the seed and
 the trial, so that gates are compared on the same luck.
 """
 

@@ -79,7 +79,7 @@ def summary_of(study: Study, *, stopped: str, confirmation: Confirmation | None 
         noise_runs=context.noise.runs,
         mattered=[effect.model_dump() for effect in context.effects if effect.certain][:MATTERED],
         failures=[_failure(t) for t in trials if t.state is State.FAILED],
-        model=next((str(t.extra["model"]) for t in reversed(trials) if "model" in t.extra), "none"),
+        model=next((str(t.extra["model"]) for t in reversed(trials) if t.extra.get("model", "none") != "none"), "none"),
         tokens=sum(int(t.extra.get("tokens", 0)) for t in trials),
         model_seconds=sum(float(t.extra.get("model_seconds", 0.0)) for t in trials),
         training_seconds=sum(t.seconds for t in trials),

@@ -78,7 +78,8 @@ def _sentences(trust: Trust) -> Iterator[str]:
 
 
 def _against_chance(chooser: Chooser) -> str:
-    found, turns = chooser.against_chance, f"{chooser.chance_turns} turns of a random chooser"
+    found, n = chooser.against_chance, chooser.chance_turns
+    turns = f"{n} {'turn' if n == 1 else 'turns'} of a random chooser"
     head = f"Choosing by {escape(chooser.model)} against {turns}: "
     if found.low is None or found.high is None or found.value is None:
         return head + found.verdict + "."

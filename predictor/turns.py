@@ -190,13 +190,17 @@ def _reason(estimates: Sequence[Estimate], place: int, random: bool, arms: Seque
     if mine.workflow == CHANCE:
         return "a draw among the candidates instead of a choice, to tell choosing from luck"
     if place != base and mine.welcome > 0.5:
-        return f"{mine.model} has had few turns that tell anything ({mine.turns:.0f}), so it may show what it can"
+        seen = sum(e.turns for e in estimates if e.model == mine.model)
+        return f"{mine.model} has had few turns that tell anything ({seen:.0f}), so it may show what it can"
     if place != base:
         return _compared(mine, estimates[base])
     other = max((e for i, e in enumerate(estimates) if i != base), key=lambda e: e.probability)
+    if other.welcome > 0.5 and other.probability > EXPLORE:
+        return f"the draw fell to the advisors; {other.model} may still show what it can"
     return f"{_compared(other, mine)}: too little, or too unsure"
 
 
 def _compared(arm: Estimate, base: Estimate) -> str:
+    name = arm.workflow if arm.model == NO_MODEL else arm.model
     times, cost = arm.ratio / base.ratio, arm.cost / base.cost
-    return f"{arm.workflow} seems to gain {times:.1f} times as much as the advisors at {cost:.1f} times the cost"
+    return f"{name} seems to gain {times:.1f} times as much as the advisors at {cost:.1f} times the cost"

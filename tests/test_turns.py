@@ -158,7 +158,13 @@ def test_what_memory_gives_first_is_nobodys_choice() -> None:
 def test_each_draw_says_why() -> None:
     turns = [turn(a, 0.5, index=i) for i in range(1, 21) for a in (ADVISORS, PLANNER)]
     said = {draw_turn(ARMS, given, seed=s).reason for s in range(150) for given in ([], turns)}
-    for words in ("may show what it can", "drawn by lot", "to tell choosing from luck", "too little, or too unsure"):
+    for words in (
+        "so it may show what it can",
+        "the draw fell to the advisors",
+        "drawn by lot",
+        "to tell choosing from luck",
+        "too little, or too unsure",
+    ):
         assert any(words in reason for reason in said), words
 
 
