@@ -16,6 +16,8 @@ from .state import Skip
 
 EACH = {"local": 2}  # candidates of an advisor when a model chooses among them; one of every other
 
+LIKELY = 0.5  # probability from which a refused configuration is a failure to the advisors
+
 
 class SpaceExhausted(Exception):
     """Every configuration has been tried; the loop ends with `StopReason.EXHAUSTED`."""
@@ -29,11 +31,14 @@ def candidates_for(
     *,
     several: bool,
     warn: Callable[[str, str], None],
+    skips: Sequence[Skip] = (),
 ) -> list[Candidate]:
     """New candidates that no rule refuses, the better advisor first; never empty. Trial 0 has one: the default.
 
     Args:
-        trials: the finished ones, and what is to be taken for failed.
+        trials: the finished ones.
+        skips: what gate 2 refused in this trial. What it takes for a failure is one to the advisors (the liar of
+            Ginsbourger et al. 2010), so that they look elsewhere; what would not win is only not proposed again.
         several: ask every advisor, for a model to choose; else only until the first has something to say. The first
             trials go to what past studies did best with, where there are any.
         warn: called with a kind and a text when an advisor fails.
@@ -45,21 +50,24 @@ def candidates_for(
     if space is None:
         return [Candidate({}, "default", "what the objective suggests by itself: the midpoint of each range")]
     found: list[Candidate] = []
+    refused = [_as_failed(skip) for skip in skips]
+    tried = [*trials, *(one for one, skip in zip(refused, skips, strict=True) if (skip["failure"] or 0.0) >= LIKELY)]
+    barred = [Candidate(skip["config"], skip["source"]) for skip in skips]
     asked = advisors if number else [DefaultAdvisor(), *advisors]
     for advisor in in_order(asked, space):
         wanted = EACH.get(advisor.name, 1) if several else 1
         seed = seed_for(study.seed, number, advisor.name)
         try:
-            made = advisor.advise(space, trials, study.direction, seed=seed, n=wanted)
+            made = advisor.advise(space, tried, study.direction, seed=seed, n=wanted + len(skips))
         except Exception as error:  # anybody's advisor may fail in any way, and the night must not stop for it
             warn(f"advisor {advisor.name}", f"advisor {advisor.name} failed ({_short(error)}); the others go on")
             continue
-        found += fresh(made, found, space, trials)
+        found += fresh(made, [*found, *barred], space, tried)
         # What served past studies best is tried before anybody chooses: no choice among cold candidates comes near it.
         known = advisor.name == TransferAdvisor.name and number < FIRST
         if found and (number == 0 or not several or known):
             break
-    return found or [_drawn(study, space, trials, seed_for(study.seed, number, RandomAdvisor().name))]
+    return found or [_drawn(study, space, [*trials, *refused], seed_for(study.seed, number, RandomAdvisor().name))]
 
 
 def fresh(
@@ -75,9 +83,9 @@ def fresh(
     return kept
 
 
-def as_failed(skip: Skip) -> Trial:
-    """What gate 2 refused, as a trial that failed there."""
-    return Trial(-1, skip["config"], State.FAILED, failure=Failure(Cause.CRASH, skip["why"]), source=skip["source"])
+def _as_failed(skip: Skip) -> Trial:
+    failure = Failure(Cause.CRASH, skip["why"])
+    return Trial(-1, skip["config"], State.FAILED, failure=failure, source=skip["source"])
 
 
 def _drawn(study: Study, space: Space, trials: Sequence[Trial], seed: int) -> Candidate:

@@ -58,7 +58,7 @@ def _turn(parts: Parts, number: int, before: Mapping[str, Any]) -> Turn:
     model = "none" if parts.caller is None else parts.caller.name
     turn = draw(parts.gates, parts.able(), model, parts.trials, study.direction, number=number, seed=study.seed)
     if turn["reason"]:
-        parts.hear(number, "gate", turn["reason"])
+        parts.hear(number, "gate", f"{turn['workflow']} gets the turn: {turn['reason']}")
     return turn
 
 

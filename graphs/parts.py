@@ -21,7 +21,7 @@ from ..trials.space import Space
 from ..trials.spec import Budget
 from ..trials.study import Study
 from .budgets import Spent, left, rest, spent
-from .candidates import as_failed, candidates_for
+from .candidates import candidates_for
 from .events import Event, Listener, Said, Warned, ignore
 from .features import features_of
 from .gating import Gates, Judge
@@ -148,16 +148,16 @@ class Parts:
         return self._context
 
     def candidates(self, number: int, skips: Sequence[Skip] = ()) -> list[Candidate]:
-        """The advisors' candidates for this trial, best advisor first; never empty. To them, what gate 2 skipped has
-        failed (the lie of Ginsbourger et al. 2010), so that they look elsewhere.
+        """The advisors' candidates for this trial beside what gate 2 skipped, best advisor first; never empty.
 
         Raises:
             SpaceExhausted: when every configuration has been tried.
         """
         if self._candidates is None or self._candidates[0] != len(skips):
             several = self.workflow.chooses and (self.caller is not None or not self.workflow.uses_model)
-            known = [*self.trials, *map(as_failed, skips)]
-            found = candidates_for(self.study, known, number, self.recalled.advisors, several=several, warn=self.warn)
+            found = candidates_for(
+                self.study, self.trials, number, self.recalled.advisors, several=several, warn=self.warn, skips=skips
+            )
             self._candidates = (len(skips), found)
         return self._candidates[1]
 
