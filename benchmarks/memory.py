@@ -34,6 +34,7 @@ from stats import Interval, clustered
 from suites import DataMissing
 
 from luthier.graphs.evolving import evolve
+from luthier.memory.hops import HOPS
 from luthier.memory.likeness import link_alike
 from luthier.memory.note import CODE, Kind, LinkType, Proposal
 from luthier.memory.recording import learn, record
@@ -65,6 +66,11 @@ def along(**links: float) -> Weights:
     return Weights(links={LinkType[name.upper()]: weight for name, weight in links.items()})
 
 
+def beside(**links: float) -> Weights:
+    """The product's weights, with those of some types of links changed."""
+    return Weights(links={**HOPS, **along(**links).links})
+
+
 METHODS: dict[str, Method] = {
     "dense": Method(Weights(1, 0), hops=0),
     "full text": Method(Weights(0, 1), hops=0),
@@ -74,12 +80,12 @@ METHODS: dict[str, Method] = {
     "two hops": Method(hops=2),
     "hops: ranks": Method(fusion="rrf"),
     "hops: more words": Method(Weights(0.3, 0.7)),
-    "hops: same task 0.1": Method(along(same_task=0.1)),
-    "hops: same task 1": Method(along(same_task=1)),
-    "hops: next trial 1": Method(along(next_trial=1)),
-    "hops: similar 0.25": Method(along(similar=0.25), memory="alike"),
-    "hops: + similar 0.1": Method(along(same_task=0.25, similar=0.1), memory="alike"),
-    "hops: + similar 0.25": Method(along(same_task=0.25, similar=0.25), memory="alike"),
+    "hops: same task alone": Method(along(same_task=0.25)),
+    "hops: same study alone": Method(along(same_study=0.25)),
+    "hops: same task 1": Method(beside(same_task=1)),
+    "hops: + same space 0.25": Method(beside(same_space=0.25)),
+    "hops: + supports 0.25": Method(beside(supports=0.25, refutes=0.25)),
+    "hops: + similar 0.25": Method(beside(similar=0.25), memory="alike"),
     "bare: full text": Method(Weights(0, 1), hops=0, memory="bare"),
     "bare: fused": Method(hops=0, memory="bare"),
     "bare: fused + hops": Method(memory="bare"),
@@ -89,7 +95,7 @@ EVOLVED: dict[str, Method] = {
     "evolved: full text": Method(Weights(0, 1), hops=0, memory="evolved"),
     "evolved: fused": Method(hops=0, memory="evolved"),
     "evolved: fused + hops": Method(memory="evolved"),
-    "evolved: + similar 0.25": Method(along(same_task=0.25, similar=0.25, derived=0.5), memory="evolved"),
+    "evolved: + similar 0.25": Method(beside(similar=0.25), memory="evolved"),
 }
 
 
@@ -134,7 +140,7 @@ def remember(store: Store, tasks: Sequence[Past]) -> None:
     for past in track(tasks, "learning", console=Console(stderr=True)):
         for study, trials in past.studies.items():
             record(store, past.task, study, study, trials)
-        learn(store, past.task)
+            learn(store, past.task)  # as a study's end does
 
 
 def recall(found: Sequence[str], question: Question, k: int) -> float:

@@ -14,18 +14,19 @@ from types import MappingProxyType
 from .note import Kind, Link, LinkType, Note
 from .store import Filter, Store
 
-# What a note gives of its score to those at the other end of its links. `same task` was chosen on half of the tasks of
-# `benchmarks/memory.py`; no code makes links of the other types above 0 between notes that a search can find, so theirs
-# were not measured. Hops along `similar` lower recall (docs/memory.md): who is alike was found by its vector already.
+# What a note gives of its score to those at the other end of its links, chosen on half of the tasks of
+# `benchmarks/memory.py`: what did not help there is 0 (docs/memory.md). Who is `similar` was found by its vector
+# already, and trials, which `next trial`, `supports` and `refutes` lead to, answer nothing that their lesson does not.
+# No code makes links of type `derived`, so theirs was not measured.
 HOPS: Mapping[LinkType, float] = MappingProxyType(
     {
-        LinkType.SAME_STUDY: 0.5,
-        LinkType.NEXT_TRIAL: 0.5,
+        LinkType.SAME_STUDY: 0.25,
+        LinkType.NEXT_TRIAL: 0.0,
         LinkType.SAME_TASK: 0.25,
-        LinkType.SAME_SPACE: 0.5,
+        LinkType.SAME_SPACE: 0.0,
         LinkType.SIMILAR: 0.0,
-        LinkType.SUPPORTS: 0.5,
-        LinkType.REFUTES: 0.5,  # a claim comes with what speaks against it
+        LinkType.SUPPORTS: 0.0,
+        LinkType.REFUTES: 0.0,
         LinkType.DERIVED: 0.5,
     }
 )
@@ -92,7 +93,8 @@ def follow(
     """Add to the scores of what the `width` best notes are tied to, and take it in where it passes the filter.
 
     Spreading activation (Anderson 1983): what a found note is tied to gets a share of its score, on top of what it was
-    found with itself. A note gives once, and nothing flows back to one that has given in an earlier hop.
+    found with itself, yet never comes before the note that gave it: who asked meant that one. A note gives once, and
+    nothing flows back to one that has given in an earlier hop.
     """
     types = [kind for kind, weight in weights.items() if weight > 0]
     start, given = reached.best(width), set[str]()
@@ -117,9 +119,10 @@ def _give(
             gift = before[name] * share
             if gift <= 0 or other in given:
                 continue
-            # Only the largest gift: a task would rise above each of its lessons by what all of them give.
-            reached.scores[other] = before.get(other, 0.0) + max(gift, most.get(other, 0.0))
-            if gift > max(most.get(other, 0.0), before.get(other, 0.0)):
+            # Only the best gift: a task would rise by what each of its lessons gives.
+            own, below = before.get(other, 0.0), math.nextafter(before[name], 0.0)
+            reached.scores[other] = max(reached.scores.get(other, 0.0), min(own + gift, max(below, own)))
+            if gift > max(most.get(other, 0.0), own):
                 reached.ties[other] = tie
             most[other] = max(most.get(other, 0.0), gift)
     return set(most)

@@ -12,6 +12,7 @@ from .lessons import best_of, effect_of, is_sure, standing, worded
 from .note import Evidence, Kind, Link, LinkType, Note, PastTrial, stable_id
 from .store import Store
 from .task import Task
+from .ties import same_space, same_study, verdict
 
 MAX_DETAIL = 2_000  # characters of a failure's last lines
 
@@ -35,6 +36,7 @@ def record(
     before = [] if after is None else [stable_id(Kind.TRIAL, uid, after.number)]
     chain = pairwise([*before, *(row.id for row in rows)])
     links = [Link(source=later, target=earlier, type=LinkType.NEXT_TRIAL) for earlier, later in chain]
+    links += same_space(store, task)
     new = store.add([task.note(study), *(_trial_note(task, row) for row in rows)], links, rows)
     return len(new) - (task.id in new)
 
@@ -130,7 +132,7 @@ def _learn_effect(store: Store, task: Task, name: str, trials: list[PastTrial]) 
     if claimed is None:
         return
     now = found.model_copy(update={"standing": standing(claimed, found)})
-    _support(store, note, now, worded(name, now, task))
+    _support(store, note, now, worded(name, now, task), trials)
 
 
 def _data(task: Task) -> str:
@@ -140,13 +142,20 @@ def _data(task: Task) -> str:
 
 
 def _added(store: Store, note: Note) -> bool:
-    return note.id in store.add([note])
+    with store.together(f"add {note.id}"):
+        new = note.id in store.add([note])
+        if new:
+            store.add([], same_study(store, note))
+    return new
 
 
-def _support(store: Store, note: Note, evidence: Evidence, content: str | None) -> None:
-    """New evidence for a note, unless it is what it has."""
-    if store.get(note.id).evidence != evidence:
-        store.support(note.id, evidence, content)
+def _support(
+    store: Store, note: Note, evidence: Evidence, content: str | None, trials: Sequence[PastTrial] = ()
+) -> None:
+    """New evidence for a note, unless it is what it has; where `trials` are given, with what they say of the claim."""
+    before = store.get(note.id)
+    if before.evidence != evidence:
+        store.support(note.id, evidence, content, verdict(store, before, evidence, trials) if trials else ())
 
 
 def _first_claim(store: Store, note: str) -> Evidence | None:

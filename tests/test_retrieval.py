@@ -22,15 +22,9 @@ from luthier.models.fake_embedder import HashEmbedder
 
 EMBEDDER = HashEmbedder()
 WORDS = ("batch", "norm", "dropout", "warm", "start", "rate", "width", "overfit", "seed", "noise")
+ALL = Weights(links=dict.fromkeys(LinkType, 0.5))
 STRUCTURE = (LinkType.SAME_STUDY, LinkType.NEXT_TRIAL, LinkType.SAME_TASK, LinkType.SAME_SPACE)
 FUSIONS: tuple[Fusion, ...] = ("minmax", "rrf")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = SQLiteStore(tmp_path / "memory.db")
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +123,7 @@ def test_reasons(store: Store) -> None:
         Link(source=other.id, target=lesson.id, type=LinkType.REFUTES),
     ]
     store.add([lesson, task, other, source, chinese], tied)
-    assert why(retrieve(store, "the norm of a BATCH")) == {
+    assert why(retrieve(store, "the norm of a BATCH", weights=ALL)) == {
         lesson.id: "holds the words 'norm batch'",
         task.id: f"same task as {lesson.id}",
         source.id: f"a source of {lesson.id}",
@@ -144,15 +138,13 @@ def test_reasons(store: Store) -> None:
 
 @pytest.mark.parametrize("kind", list(LinkType))
 @pytest.mark.parametrize("turned", [False, True])
-def test_links_of_structure_are_followed_and_those_of_likeness_are_not(
-    store: Store, kind: LinkType, turned: bool
-) -> None:
+def test_links_are_followed_where_that_was_seen_to_help(store: Store, kind: LinkType, turned: bool) -> None:
     found, tied = note(content="plankton"), note(Kind.TRIAL)
     ends = (tied, found) if turned else (found, tied)
     store.add([found, tied], [Link(source=ends[0].id, target=ends[1].id, type=kind)])
     answer = retrieve(store, "plankton")
     assert [one.note.id for one in answer] == ([found.id, tied.id] if HOPS[kind] else [found.id])
-    assert (HOPS[kind] == 0) == (kind is LinkType.SIMILAR)
+    assert (HOPS[kind] > 0) == (kind in (LinkType.SAME_STUDY, LinkType.SAME_TASK, LinkType.DERIVED))
     assert ids(retrieve(store, "plankton", hops=0)) == {found.id}
     assert ids(retrieve(store, "plankton", weights=Weights(links={kind: 0.1}))) == {found.id, tied.id}
     assert ids(retrieve(store, "plankton", weights=Weights(links={}))) == {found.id}
@@ -164,10 +156,27 @@ def test_hops_go_as_far_as_they_are_told_and_lose_weight(store: Store) -> None:
     ties = [Link(source=a.id, target=b.id, type=LinkType.NEXT_TRIAL) for a, b in pairwise(chain)]
     store.add(chain, ties)
     for hops in range(4):
-        found = retrieve(store, "plankton", hops=hops)
+        found = retrieve(store, "plankton", hops=hops, weights=ALL)
         assert [one.note for one in found] == chain[: hops + 1]
         expected = [1.0, 0.5, 0.25 / 2**0.5, 0.125 / 2][: hops + 1]  # a middle one has two links
         assert [one.score for one in found] == pytest.approx(expected)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(query=queries, weight=st.floats(0.05, 1), hops=st.integers(1, 3), fusion=st.sampled_from(FUSIONS))
+def test_what_a_hop_brings_never_comes_before_what_it_came_from(
+    crowd: Store, query: str, weight: float, hops: int, fusion: Fusion
+) -> None:
+    weights = Weights(links=dict.fromkeys(LinkType, weight))
+    asked = {"embedder": EMBEDDER, "k": 50, "weights": weights, "fusion": fusion}
+    without, found = (retrieve(crowd, query, hops=n, **asked) for n in (0, hops))
+    assert found[:1] == without[:1]
+    before = {one.note.id: one.score for one in without}
+    for place, one in enumerate(found):
+        if one.score > before.get(one.note.id, 0.0):  # something gave to it, and stands before it
+            near = {end for link in links_of(crowd, [one.note]) for end in (link.source, link.target)}
+            near |= {other.note.id for other in found if other.note.task == one.note.id}
+            assert near & {other.note.id for other in found[:place]}
 
 
 def test_a_note_tied_to_everything_does_not_push_out_what_was_found(store: Store) -> None:
