@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..predictor.audits import MAX_SKIPS
 from ..predictor.trial_gate import Judgement
 from ..predictor.workflow import Node
 from ..trials.advisor import seed_for
 from .parts import Parts
 from .state import Choice, Skip, State, Update, say
 
-MAX_SKIPS = 5  # a trial; then the most hopeful of all that were refused runs
 RUN: Update = {"verdict": "run"}
 
 

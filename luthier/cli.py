@@ -132,13 +132,16 @@ def show(
         bool, typer.Option("--trust", help="Who got the turns and what came of it; whose candidates ran.")
     ] = False,
     all: Annotated[bool, typer.Option("--all", help="With --trust: of all studies in the same folder.")] = False,
+    savings: Annotated[
+        bool, typer.Option("--savings", help="What the gates saved and lost, over all studies beside it too.")
+    ] = False,
     html: Annotated[Path | None, typer.Option(help="Write a picture of the study that opens in a browser.")] = None,
     json: Json = False,
 ) -> None:
     """Show a study: its trials, curves, diagnoses and what the agents said."""
     from .cli_show import show_study
 
-    show_study(study, trial=trial, graph=graph, trust=trust, beside=all, html=html, as_json=json)
+    show_study(study, trial=trial, graph=graph, trust=trust, beside=all, savings=savings, html=html, as_json=json)
 
 
 @app.command(epilog="Example: luthier doctor --json")

@@ -14,6 +14,7 @@ from .api import HOME
 from .page import summary_lines, trial_table
 from .picture import write_picture
 from .predictor.workflow import WORKFLOWS
+from .savings import long_lines, savings_beside
 from .summary import summary_of
 from .trials.diagnosis import diagnose
 from .trials.errors import StudyError
@@ -31,10 +32,11 @@ def show_study(
     graph: bool,
     trust: bool = False,
     beside: bool = False,
+    savings: bool = False,
     html: Path | None,
     as_json: bool,
 ) -> None:
-    """Print a study, one of its trials, the graph of its workflow, or whom it has reason to trust.
+    """Print a study, one of its trials, the graph of its workflow, whom it trusts, or what its gates saved.
 
     Raises:
         StudyError: no such study or trial, or options that do not go together.
@@ -49,6 +51,8 @@ def show_study(
             _print_graph(study)
         elif trial is not None:
             _print_trial(study, _find(study, trial), as_json)
+        elif savings:
+            _print_savings(study, as_json)
         else:
             _print_study(study, as_json)
         if html is not None:
@@ -148,6 +152,11 @@ def _print_trust(study: Study, beside: bool, as_json: bool) -> None:
         print(json.dumps(trust.as_dict(), indent=2))
     else:
         print_trust(trust, Console())
+
+
+def _print_savings(study: Study, as_json: bool) -> None:
+    found = savings_beside(study)
+    print(json.dumps(asdict(found), indent=2) if as_json else "\n".join(long_lines(found)))
 
 
 def _print_graph(study: Study) -> None:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from .confirm import Comparison, Confirmation
+from .savings import short_lines
 from .summary import Summary
 from .trials.diagnosis import diagnose
 from .trials.records import Trial, Value
@@ -66,6 +67,8 @@ def summary_lines(summary: Summary) -> list[str]:
         lines += confirmation_lines(summary.confirmation)
     lines.append(_mattered_line(summary))
     lines += [f"Failed: trial {f['trial']} ({f['cause']}) at {escape(config(f['config']))}" for f in summary.failures]
+    if summary.savings is not None:
+        lines += short_lines(summary.savings)
     spent = f"{summary.trials} trials, {duration(summary.training_seconds)} of training"
     model = f"{summary.model}: {summary.tokens:,} tokens, {duration(summary.model_seconds)}"
     lines.append(

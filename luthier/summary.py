@@ -8,6 +8,8 @@ from typing import Any
 
 from .agents.summarizer import summarize
 from .confirm import Confirmation
+from .predictor.skipping import Savings
+from .savings import decided, savings_beside
 from .trials.records import State, Trial
 from .trials.study import Study
 
@@ -39,6 +41,7 @@ class Summary:
     training_seconds: float
     sources: dict[str, int] = field(default_factory=dict)
     confirmation: Confirmation | None = None
+    savings: Savings | None = None  # over all studies beside it; None where its gates kept nothing from running
 
     def as_dict(self) -> dict[str, Any]:
         """JSON-able data."""
@@ -85,6 +88,7 @@ def summary_of(study: Study, *, stopped: str, confirmation: Confirmation | None 
         training_seconds=sum(t.seconds for t in trials),
         sources=dict(Counter(t.source for t in trials)),
         confirmation=confirmation,
+        savings=savings_beside(study) if decided(study) else None,
     )
 
 

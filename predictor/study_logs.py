@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ..trials.records import Direction, State, Trial
 from .errors import LogFault
+from .gain import finite
 from .gathering import Gathering
 from .lines import Faults, OnProgress, at, in_words, read_rows
 from .log_line import LogLine, Run, run_of
@@ -73,8 +74,9 @@ def logged_trials(file: Path) -> tuple[Direction, list[Trial]]:
     Lines that cannot be read are passed over.
     """
     records = list(WorkflowLog(file))
-    direction = next((Direction(facts["direction"]) for r in records if "direction" in (facts := r.model_dump())), None)
-    return direction or Direction.MINIMIZE, [_trial(record) for record in records]
+    told = [(record.model_extra or {}).get("direction") for record in records]
+    direction = next((Direction(one) for one in told if one in tuple(Direction)), Direction.MINIMIZE)
+    return direction, [_trial(record) for record in records]
 
 
 def as_planned(workflow: Workflow) -> LoggedWorkflow:
@@ -115,7 +117,7 @@ def _trial(record: WorkflowRecord) -> Trial:
         config={},
         state=State.COMPLETE if complete else State.FAILED,
         value=record.value if complete else None,
-        seconds=float(facts.get("seconds") or 0.0),
+        seconds=finite(facts.get("seconds")) or 0.0,
         source=str(facts.get("source", "")),
         extra={**facts, "workflow": str(record.workflow_id).partition("/")[0]},
     )

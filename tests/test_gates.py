@@ -14,10 +14,10 @@ from doubles import SPACE, FunctionRunner, Listening
 
 from luthier.graphs.events import Said, Warned
 from luthier.graphs.gating import Gates
-from luthier.graphs.judging import MAX_SKIPS
 from luthier.graphs.loop import AUTO, WITH_MODEL, tune_study
 from luthier.models.errors import ModelMissing
 from luthier.models.fake import RandomChat, ScriptedChat
+from luthier.predictor.audits import MAX_SKIPS
 from luthier.predictor.trial_gate import Judgement
 from luthier.predictor.turns import Arm, Drawn, Turn
 from luthier.trials.records import Candidate, Config, Direction, Trial
