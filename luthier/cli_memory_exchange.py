@@ -53,7 +53,7 @@ def import_folder(
     memory: Memory = None,
     json: Json = False,
 ) -> None:
-    """Add the notes of a folder of Markdown. All of them or none; those that are here already stay as they are."""
+    """Add the notes of a folder of Markdown: all or none; those here stay as they are. One `undo` takes it back."""
     from .memory.markdown import import_notes
 
     with _made(memory) as store, progress("reading notes") as on_progress:
@@ -73,7 +73,7 @@ def import_storage(
     memory: Memory = None,
     json: Json = False,
 ) -> None:
-    """Keep the trials of Optuna studies as tasks of the memory. Again later: only new trials are added."""
+    """Keep the trials of Optuna studies as tasks. Again later: only new trials are added. One `undo` takes it back."""
     from .memory.imports import import_optuna
 
     with _made(memory) as store, progress("reading studies") as on_progress:
@@ -90,7 +90,7 @@ def import_table(
     memory: Memory = None,
     json: Json = False,
 ) -> None:
-    """Keep the rows of a table as trials of a task. Again later: only new rows are added."""
+    """Keep the rows of a table as trials. Again later: only new rows are added. One `undo` takes it back."""
     from .memory.imports import import_csv
     from .trials.records import Direction
 
