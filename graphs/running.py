@@ -10,6 +10,7 @@ from ..predictor.workflow import Node
 from ..trials.command import CommandRunner
 from ..trials.errors import SpecError, StudyError
 from ..trials.records import Candidate, Cause, Outcome
+from ..trials.records import State as Ended
 from ..trials.runner import OnReport, Runner
 from ..trials.space import Space
 from ..trials.stopping import Stopper
@@ -88,10 +89,13 @@ def _run(parts: Parts, state: State, candidate: Candidate) -> Outcome:
     number, folder = state["number"], parts.study.trial_folder(state["number"])
     if not state.get("repairs"):
         parts.tell(TrialStarted(number, candidate, state["attempt"]))
-    outcome = parts.runner.run(candidate.config, folder, on_report=_listener(parts, number))
+    stopper = _stopper(parts) if parts.stop_early and number else None
+    outcome = parts.runner.run(candidate.config, folder, on_report=_listener(parts, number, stopper))
     if number == 0 and outcome.failure is not None and outcome.failure.cause in SETUP:
         raise StudyError(f"the first run did not work: {outcome.failure.detail}")
     _grow(parts, number)
+    if stopper is not None and outcome.state is Ended.PRUNED and stopper.expected is not None:
+        parts.study.annotate(number, expected=stopper.expected)  # what the advisors learn from a stopped trial
     write_outcome(folder, state["attempt"], outcome)
     return outcome
 
@@ -104,9 +108,13 @@ def _may_repair(parts: Parts, state: State, outcome: Outcome) -> bool:
     return bool(parts.runner.declared) and len(state.get("repairs", [])) < MAX_REPAIRS
 
 
-def _listener(parts: Parts, number: int) -> OnReport:
+def _stopper(parts: Parts) -> Stopper:
+    study, noise = parts.study, parts.context().noise.deviation
+    return Stopper(study.direction, study.metric, parts.trials, noise=noise or 0.0)
+
+
+def _listener(parts: Parts, number: int, stopper: Stopper | None) -> OnReport:
     study = parts.study
-    stopper = Stopper(study.direction, study.metric, parts.trials) if parts.stop_early and number else None
 
     def heard(step: int, metrics: Mapping[str, float]) -> bool:
         parts.tell(Reported(number, step, metrics))

@@ -267,6 +267,7 @@ def test_a_hopeless_curve_is_stopped_early(study: Study) -> None:
     tune(study, runner, 9, advisors=[ListAdvisor()])
     assert [t.state for t in study.finished][:7] == [State.COMPLETE] * 7
     assert study.trials[-1].state is State.PRUNED
+    assert study.trials[-1].extra["expected"] > 10  # what the advisors learn from it
 
 
 class BrokenSetup(FunctionRunner):

@@ -86,7 +86,9 @@ class Trajectory:
     def curve(self, name: str) -> tuple[tuple[int, float], ...]:
         """The (step, value) pairs of one metric, steps without it left out; NaN and infinite values that were
         really reported stay NaN in `metrics` and are left out too: ask `diverged`."""
-        values = self.metrics.get(name, ())
+        values = self.metrics.get(name)
+        if values is None:
+            return ()
         return tuple((s, v) for s, v in zip(self.steps, values, strict=True) if math.isfinite(v))
 
 

@@ -25,8 +25,9 @@ SPREADS = np.geomspace(0.02, 1.0, 300)  # of each (log) range: how far that sear
 def observed(trials: Sequence[Trial], direction: Direction) -> list[tuple[Trial, float]]:
     """The trials that teach a sampler something, each with a value.
 
-    A failed trial counts as the worst finished value, and so does a stopped one unless its own value is worse:
-    left out, it would be proposed again. Nothing is known before one trial is complete.
+    A stopped trial counts as what its curve was expected to reach (`extra["expected"]`, see `Stopper`). Without that it
+    counts as the worst finished value, as a failed trial does, unless its own value is worse: left out, it would be
+    proposed again. Nothing is known before one trial is complete.
     """
     values = [t.value for t in trials if t.state is State.COMPLETE and t.value is not None]
     if not values:
@@ -36,6 +37,8 @@ def observed(trials: Sequence[Trial], direction: Direction) -> list[tuple[Trial,
     for trial in trials:
         if trial.state is State.COMPLETE and trial.value is not None:
             known.append((trial, trial.value))
+        elif trial.state is State.PRUNED and (expected := trial.extra.get("expected")) is not None:
+            known.append((trial, float(expected)))
         elif trial.finished:
             known.append((trial, worst if trial.value is None else direction.worst([worst, trial.value])))
     return known

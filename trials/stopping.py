@@ -1,57 +1,82 @@
-"""Early stopping of hopeless curves, by an Optuna pruner on a copy of the study in memory."""
+"""Early stopping of hopeless curves: when a training will hardly beat the best so far, or has come to nothing."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import islice
-from typing import TYPE_CHECKING
 
+from .extrapolation import Curve, Extrapolator, Forecast
 from .records import Direction, State, Trial
 
-if TYPE_CHECKING:
-    import optuna
-
-KEEP = 75.0  # per cent of the earlier curves that count as hopeful at each step; Optuna's median keeps 50
-MIN_CURVES = 4  # finished curves before any trial is stopped
-WARM_UP = 1 / 3  # of the longest curve: before it nothing is stopped
+HOPELESS = 0.05  # chance of beating the best, below which a training is stopped, as Domhan et al. 2015 have it
 MAX_CURVES = 50  # the latest ones
+DEAD = 3  # reports in a row that are no numbers
 
 
 class Stopper:
     """Decides at each report of one trial whether it is hopeless.
 
-    A trial is stopped when its best value so far is worse than three quarters of the earlier trials' at the same
-    step. Trial 0 is never stopped: it is what others are measured against.
+    A trial is stopped when the chance that its final value beats the best so far by more than the noise falls below
+    5 % (`extrapolation.py` says how it is known), or after three reports in a row that are no numbers. Trial 0 is
+    never stopped: it is what others are measured against, so a study without a complete trial stops nothing.
+
+    Args:
+        finished: the study's finished trials; complete ones teach how its curves go on.
+        noise: by how much a value must be better to count as better, in units of the metric.
+        recalled: finished trials of similar studies with the same direction and metric, one list a study.
+        hopeless: the chance below which a trial is stopped; 0 never stops for it.
     """
 
-    def __init__(self, direction: Direction, metric: str, finished: Sequence[Trial]) -> None:
-        self._metric, self._direction = metric, direction
-        curves = (t.trajectory.curve(metric) for t in reversed(finished) if t.state is not State.FAILED)
-        self._curves = [*islice((c for c in curves if len(c) > 1), MAX_CURVES)][::-1]
-        self._reported: set[int] = set()  # a step is reported again when it gains a metric
-        self._trial: optuna.Trial | None = None
-        if len(self._curves) >= MIN_CURVES:
-            self._trial = self._begin()
+    def __init__(
+        self,
+        direction: Direction,
+        metric: str,
+        finished: Sequence[Trial],
+        *,
+        noise: float = 0.0,
+        recalled: Sequence[Sequence[Trial]] = (),
+        hopeless: float = HOPELESS,
+    ) -> None:
+        self._sign, self._hopeless = -direction.sign, hopeless  # costs: lower is better
+        own = self._curves(finished, metric)
+        finals = [curve.final for curve in own if curve.final is not None]
+        self._goal = min(finals) - noise if finals else -math.inf
+        others = [self._curves(trials, metric) for trials in recalled]
+        self._extrapolator = Extrapolator(own, others) if own else None
+        self._steps: list[float] = []
+        self._costs: list[float] = []
+        self._broken: set[int] = set()
+        self.forecast: Forecast | None = None
+        """Of the final cost after the last report."""
+
+    @property
+    def expected(self) -> float | None:
+        """The final value to be expected after the last report, in the metric's own sign; None when nothing is."""
+        if self.forecast is None or not math.isfinite(self.forecast.value):
+            return None
+        return self._sign * self.forecast.value
 
     def should_stop(self, step: int, value: float) -> bool:
-        """Whether the trial should end after this report. Values that are not finite are for the diagnosis."""
-        if self._trial is None or step in self._reported or not math.isfinite(value):
+        """Whether the trial should end after this report. A step is reported again when it gains a metric."""
+        if math.isnan(value):
+            self._broken.add(step)
+            return self._extrapolator is not None and len(self._broken) >= DEAD
+        if not math.isfinite(value) or (self._steps and step <= self._steps[-1]):
             return False
-        self._reported.add(step)
-        self._trial.report(value, step)
-        return bool(self._trial.should_prune())  # a pruner may answer with numpy's bool, which JSON refuses
+        self._broken.clear()
+        self._steps.append(step)
+        self._costs.append(self._sign * value)
+        if self._extrapolator is None:
+            return False
+        self.forecast = self._extrapolator.forecast(self._steps, self._costs)
+        return self.forecast is not None and self.forecast.chance_below(self._goal) < self._hopeless
 
-    def _begin(self) -> optuna.Trial:
-        import optuna
-
-        longest = max(curve[-1][0] for curve in self._curves)
-        pruner = optuna.pruners.PercentilePruner(
-            KEEP, n_startup_trials=MIN_CURVES, n_warmup_steps=math.ceil(WARM_UP * longest), n_min_trials=MIN_CURVES
-        )
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(direction=self._direction.value, pruner=pruner)
-        for curve in self._curves:
-            values = dict(curve)
-            study.add_trial(optuna.trial.create_trial(value=curve[-1][1], intermediate_values=values))
-        return study.ask()
+    def _curves(self, trials: Sequence[Trial], metric: str) -> list[Curve]:
+        """The curves of complete trials with at least two reports, the latest ones."""
+        done = [t for t in trials if t.state is State.COMPLETE and t.value is not None and math.isfinite(t.value)]
+        found = [(t.value, t.trajectory.curve(metric)) for t in done]
+        return [
+            Curve([s for s, _ in curve], [self._sign * v for _, v in curve], self._sign * value)
+            for value, curve in found
+            if value is not None and len(curve) > 1
+        ][-MAX_CURVES:]
