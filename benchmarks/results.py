@@ -13,7 +13,8 @@ Key = tuple[str, str, int, str, str]
 
 @dataclass(frozen=True)
 class Result:
-    """One run of one method on one task: the regret of the best so far after each trial."""
+    """One run of one method on one task: the regret of the best so far after each trial, or after each epoch where
+    epochs are the budget."""
 
     suite: str
     task: str

@@ -54,12 +54,12 @@ def session(model: Path) -> Any:
     return onnxruntime.InferenceSession(str(model), options)
 
 
-def accuracies(model: Path, code: int, configs: Sequence[Config]) -> np.ndarray:
-    """Validation accuracy at the last epoch of each configuration, shape (n,)."""
-    numbers = [[LAST_EPOCH, *(config[name] for name in COLUMNS)] for config in configs]
+def accuracies(model: Path, code: int, configs: Sequence[Config], epochs: Sequence[int] = (LAST_EPOCH,)) -> np.ndarray:
+    """Validation accuracy of each configuration after each of `epochs`, shape (n_configs * n_epochs,)."""
+    numbers = [[epoch, *(config[name] for name in COLUMNS)] for config in configs for epoch in epochs]
     inputs = {
         "x_cont": np.array(numbers, dtype=np.float32),  # (n, 8)
-        "x_cat": np.full((len(configs), 1), code, dtype=np.int32),
+        "x_cat": np.full((len(numbers), 1), code, dtype=np.int32),
     }
     output: np.ndarray = session(model).run(None, inputs)[0]  # (n, 6)
     return output[:, ACCURACY].astype(float)
@@ -101,6 +101,8 @@ class LCBench:
             objective=lambda: lambda config: float(values([config])[0]),
             reference=reference,
             starts=lambda default, seed: starts[default],
+            learner=lambda: lambda config: values([config], range(1, LAST_EPOCH + 1)).tolist(),
+            epochs=LAST_EPOCH,
         )
 
 

@@ -1,4 +1,4 @@
-"""TaskSet: REAL final validation losses of 8 recurrent text classifiers x the same 1,000 Adam configurations.
+"""TaskSet: REAL validation losses of 8 recurrent text classifiers x the same 1,000 Adam configurations.
 
 A proposal means the nearest row not yet evaluated (unit cube of the transformed hyperparameters, ties by index); a
 diverged run counts as the task's worst finite loss. Metz et al. 2020 (arXiv 2002.11887), selection by DyHPO.
@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from suites import NO_DEFAULT, Task, need
+from suites import NO_DEFAULT, Learner, Objective, Task, need
 
 from luthier.trials.records import Config, Direction
 from luthier.trials.space import Float, Space
@@ -27,12 +27,11 @@ def transform(name: str, value: np.ndarray | float) -> np.ndarray:
 
 @lru_cache
 def table(path: Path) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Names, transformed hyperparameters (n_rows, n_names) and losses (n_rows,), diverged ones at the worst."""
+    """Names, transformed hyperparameters (n_rows, n_names) and losses (n_rows, n_epochs), NaN from a divergence on."""
     with np.load(path) as stored:
         names = [str(n) for n in stored["hp_names"]]
         rows = np.column_stack([transform(n, stored["hp"][:, i]) for i, n in enumerate(names)])
-        losses = stored["valid"][:, -1].astype(float)
-    return names, rows, np.where(np.isfinite(losses), losses, np.nanmax(losses[np.isfinite(losses)]))
+        return names, rows, stored["valid"].astype(float)
 
 
 def space_of(names: list[str], rows: np.ndarray) -> Space:
@@ -47,20 +46,20 @@ def shown(name: str) -> str:
 
 
 class Rows:
-    """An objective that answers a proposal with the nearest row that it has not answered with before."""
+    """Answers a proposal with the number of the nearest row that it has not answered with before."""
 
-    def __init__(self, space: Space, rows: np.ndarray, losses: np.ndarray) -> None:
+    def __init__(self, space: Space, rows: np.ndarray) -> None:
         low, high = rows.min(axis=0), rows.max(axis=0)
-        self._space, self._losses = space, losses
+        self._space = space
         self._unit = (rows - low) / (high - low)  # (n_rows, n_names)
         self._left = np.ones(len(rows), dtype=bool)
 
-    def __call__(self, config: Config) -> float:
-        """The loss of the row; the first of equally near ones."""
+    def __call__(self, config: Config) -> int:
+        """The first of equally near ones."""
         distance = ((self._unit - self._space.to_unit(config)) ** 2).sum(axis=1)
         row = int(np.argmin(np.where(self._left, distance, np.inf)))
         self._left[row] = False
-        return float(self._losses[row])
+        return row
 
 
 class TaskSet:
@@ -77,15 +76,27 @@ class TaskSet:
     def task(self, data: Path | None, name: str) -> Task:
         """One architecture."""
         names, rows, losses = table(need(data, "taskset", f"{PREFIX}{name}.npz"))
-        space = space_of(names, rows)
+        space, finals = space_of(names, rows), losses[:, -1]
+        finals = np.where(np.isfinite(finals), finals, np.nanmax(finals[np.isfinite(finals)]))
         starts: dict[str, list[Config]] = {"common": [adam_row(names, rows)], NO_DEFAULT: []}
+
+        def objective() -> Objective:
+            find = Rows(space, rows)
+            return lambda config: float(finals[find(config)])
+
+        def learner() -> Learner:
+            find = Rows(space, rows)
+            return lambda config: losses[find(config)].tolist()
+
         return Task(
             name=name,
             space=space,
             direction=Direction.MINIMIZE,
-            objective=lambda: Rows(space, rows, losses),
-            reference=losses.tolist,
+            objective=objective,
+            reference=finals.tolist,
             starts=lambda default, seed: starts[default],
+            learner=learner,
+            epochs=losses.shape[1],
         )
 
 

@@ -26,6 +26,7 @@ REFERENCE_SEED = 20_251  # draws the reference points; no study seed and no memo
 NO_DEFAULT = "none"
 
 Objective = Callable[[Config], float]  # NaN means that the trial failed
+Learner = Callable[[Config], Sequence[float]]  # the metric after each epoch of a full training, NaN where it diverged
 
 
 class DataMissing(Exception):
@@ -47,6 +48,8 @@ class Task:
     reference: Callable[[], Sequence[float]]  # values of the points that define regret 0 and 1; may be slow
     starts: Callable[[str, int], Sequence[Config]]  # (default, seed) -> configurations evaluated first, maybe none
     published: Callable[[int], dict[str, list[float]]] = lambda seed: {}  # method -> values that others measured
+    learner: Callable[[], Learner] | None = None  # a fresh one for each run; None where only final values are known
+    epochs: int = 1  # of a full training
 
 
 def as_trial(number: int, candidate: Candidate, value: float) -> Trial:
@@ -126,14 +129,23 @@ def obfuscated(task: Task) -> Task:
     back = {fake: real for real, fake in names.items()}
     hidden = {names[n]: replace(p, description="") for n, p in task.space.parameters.items()}
 
+    def known(config: Config) -> Config:
+        return {back[n]: v for n, v in config.items()}
+
     def objective() -> Objective:
         inner = task.objective()
-        return lambda config: inner({back[n]: v for n, v in config.items()})
+        return lambda config: inner(known(config))
+
+    def learner() -> Learner:
+        assert task.learner is not None
+        inner = task.learner()
+        return lambda config: inner(known(config))
 
     def starts(default: str, seed: int) -> list[Config]:
         return [{names[n]: v for n, v in config.items()} for config in task.starts(default, seed)]
 
-    return replace(task, space=Space(hidden), objective=objective, starts=starts)
+    hides = learner if task.learner else None
+    return replace(task, space=Space(hidden), objective=objective, starts=starts, learner=hides)
 
 
 def random_reference(space: Space, objective: Objective, points: int) -> list[float]:
