@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -41,6 +42,8 @@ from luthier.trials.advisor import seed_for
 from luthier.trials.records import Candidate
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
+
+WIDTH = 150  # of the tables in a file
 
 Block = tuple[str, int]  # task and seed
 
@@ -196,7 +199,8 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run what was asked for and print it."""
-    args, console = parse(argv), Console()
+    args = parse(argv)
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     quiet()
     found = benchmark(args, console)
     blocks = len(next(iter(found.values())))
