@@ -1,6 +1,7 @@
 """Gate 2: how well failures are foreseen, what is skipped, what that saves and what it loses.
 
     python benchmarks/gate.py --suite nanochat --data ../shared/data --draws 20 --json gate.json
+    python benchmarks/gate.py --suite lcbench --data ../shared/data --tasks 12 --json gate-lcbench.json
 
 A draw is some trials of one tuner; what was learnt from them is tested on the trials of all other tuners. With
 `--script` the derived features are read from a training script anew; without it, those of `gate_features.json` are
@@ -15,15 +16,16 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import gate_nanochat as nanochat
+import gate_surrogates as surrogates
 import numpy as np
+from gate_figures import Figure, early, measured, plain_table, summed, table
 from gate_nanochat import SPACE, Method, Runs
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 from stats import bootstrap
 from suites import DataMissing
 from threadpoolctl import threadpool_limits
@@ -32,30 +34,10 @@ from luthier.agents.features import merged, propose
 from luthier.agents.script_sizes import sizes_in
 from luthier.models.errors import ModelError
 from luthier.predictor.derived import from_names
-from luthier.predictor.metrics import auc, brier, calibration_error
-from luthier.predictor.trial_gate import FAILS
 from luthier.trials.records import Trial
 
 FEATURES = Path(__file__).with_name("gate_features.json")
-SIZES = (20, 50, 100)  # trials that a draw learns from
 TESTED = 1_500  # trials of the other tuners, always the same ones; more change nothing and take longer
-METRICS = {
-    "auc": "AUC", "auc-worst": "worst draw", "ece": "calibration error", "brier": "Brier",
-    "failures-skipped": "failures skipped", "good-lost": "good trials lost", "seconds-saved": "time saved",
-}  # fmt: skip
-PERCENT = ("failures-skipped", "good-lost", "seconds-saved")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number with the interval over draws."""
-
-    suite: str
-    method: str
-    metric: str
-    value: float
-    low: float
-    high: float
 
 
 def features_of(args: argparse.Namespace, console: Console) -> Mapping[str, list[str]]:
@@ -74,22 +56,21 @@ def features_of(args: argparse.Namespace, console: Console) -> Mapping[str, list
     return found
 
 
-def methods(features: Mapping[str, list[str]]) -> dict[str, Method]:
+def methods(features: Mapping[str, list[str]], past: Sequence[Trial]) -> dict[str, Method]:
     """Every row of the table."""
     texts = {
         "names": from_names(SPACE),
-        "script, rules": features["rules"],
-        "script, 1.5B model": features["model"],
-        "names, script and model": [
-            d.text for d in merged(features["model"], features["rules"], from_names(SPACE), space=SPACE)
-        ],
+        "script by rules": features["rules"],
+        "script by 1.5B": features["model"],
+        "all": [d.text for d in merged(features["model"], features["rules"], from_names(SPACE), space=SPACE)],
     }
     return {
         "plain forest": nanochat.forest(),
         "formula": nanochat.formula,
         "forest + formula": nanochat.forest(nanochat.features([nanochat.FORMULA])),
-        "luthier, obfuscated": nanochat.obfuscated,
-        **{f"luthier, {name}": nanochat.luthier(one) for name, one in texts.items()},
+        "luthier (obfuscated)": nanochat.obfuscated,
+        **{f"luthier ({name})": nanochat.luthier(one) for name, one in texts.items()},
+        "luthier (names and memory)": nanochat.luthier(texts["names"], past),
     }
 
 
@@ -114,31 +95,20 @@ def _some(trials: list[Trial]) -> list[Trial]:
     return [trials[i] for i in np.sort(np.random.default_rng(0).choice(len(trials), TESTED, replace=False))]
 
 
-def measured(probability: np.ndarray, tested: Sequence[Trial]) -> dict[str, float]:
-    """Every metric of one draw."""
-    died = np.array([t.died_there for t in tested])
-    seconds, skipped = np.array([t.seconds for t in tested]), probability >= FAILS
-    return {
-        "auc": auc(probability, died),
-        "ece": calibration_error(probability, died.astype(float)),
-        "brier": brier(probability, died.astype(float)),
-        "failures-skipped": float(skipped[died].mean()),
-        "good-lost": float(skipped[~died].mean()),
-        "seconds-saved": float(np.nansum(seconds[skipped & died]) / np.nansum(seconds)),
-    }
-
-
 def benchmark(args: argparse.Namespace, console: Console) -> list[Figure]:
-    """Every figure."""
+    """Every figure of the nanochat suite."""
     runs = nanochat.read(args.data, args.half)
-    known = methods(features_of(args, console))
+    tuner, seed, count = nanochat.PAST
+    past = nanochat.read(args.data, "development").of[tuner][seed][:count]
+    every = methods(features_of(args, console), past)
+    known = {name: method for name, method in every.items() if not args.methods or name in args.methods}
     found: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     silent: dict[tuple[str, str], int] = defaultdict(int)
-    jobs = [(size, *draw) for size in SIZES for draw in draws(runs, args.draws, size)]
-    for size, suite, seed, trials, tested in track(jobs, "learning", console=console, transient=True):
+    jobs = [(size, *draw) for size in args.sizes for draw in draws(runs, args.draws, size)]
+    for size, suite, draw, trials, tested in track(jobs, "learning", console=console, transient=True):
         for name, method in known.items():
             key = (suite, f"{name} after {size}")
-            probability = method(trials, [t.config for t in tested], seed)
+            probability = method(trials, [t.config for t in tested], draw)
             if probability is None:
                 silent[key] += 1
             else:
@@ -148,49 +118,29 @@ def benchmark(args: argparse.Namespace, console: Console) -> list[Figure]:
     return [*figures, early(runs)]
 
 
-def summed(suite: str, name: str, rows: Sequence[Mapping[str, float]]) -> list[Figure]:
-    """The mean over draws with its bootstrap interval, and the worst draw's AUC."""
+def on_surrogates(args: argparse.Namespace, console: Console) -> list[Figure]:
+    """Every figure of a suite whose answers are known; intervals over tasks."""
+    found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    runs = surrogates.runs(args.suite, args.data, args.tasks, args.seeds, args.trials)
+    total = args.tasks * args.seeds * len(surrogates.TUNERS)
+    for tuner, task, without, gated in track(runs, "tuning", total=total, console=console, transient=True):
+        for trial in (args.trials // 2, args.trials):
+            plain, ours = without.regret[trial - 1], gated.regret[trial - 1]
+            found[tuner, f"regret-{trial}"][task].append(plain)
+            found[f"{tuner} + gate 2", f"regret-{trial}"][task].append(ours)
+            found[f"{tuner} + gate 2", f"regret-{trial}-minus-without"][task].append(ours - plain)
+        found[f"{tuner} + gate 2", "skipped-a-trial"][task].append(gated.skipped / args.trials)
     figures = []
-    for metric in rows[0]:
-        one = bootstrap([row[metric] for row in rows])
-        figures.append(Figure(suite, name, metric, one.mean, one.low, one.high))
-    worst = min(row["auc"] for row in rows)
-    return [*figures, Figure(suite, name, "auc-worst", worst, worst, worst)]
+    for (method, metric), tasks in found.items():
+        one = bootstrap([float(np.mean(values)) for values in tasks.values()])
+        figures.append(Figure(args.suite, method, metric, one.mean, one.low, one.high))
+    return figures
 
 
-def early(runs: Runs) -> Figure:
-    """The share of all seconds that failures took: what a perfect gate would save. The interval is over runs."""
-    every = [run for seeds in runs.of.values() for run in seeds.values()]
-    shares = [sum(t.seconds for t in run if t.died_there) / sum(t.seconds for t in run) for run in every]
-    one = bootstrap(shares)
-    return Figure("nanochat", "perfect gate", "seconds-saved", one.mean, one.low, one.high)
-
-
-def table(figures: Sequence[Figure], suite: str, size: int) -> Table:
-    """One table a suite and number of trials."""
-    shown = {(f.method, f.metric): f for f in figures if f.suite == suite and f.method.endswith(f"after {size}")}
-    made = Table(title=f"{suite}: after {size} trials, on other tuners' trials")
-    made.add_column("method")
-    for heading in METRICS.values():
-        made.add_column(heading, justify="right")
-    for method in dict.fromkeys(name for name, _ in shown):
-        cells = [_cell(shown.get((method, metric))) for metric in METRICS]
-        made.add_row(method.removesuffix(f" after {size}"), *cells)
-    return made
-
-
-def _cell(figure: Figure | None) -> str:
-    if figure is None:
-        return "-"
-    if figure.metric in PERCENT:
-        return f"{figure.value:.1%}"
-    return f"{figure.value:.3f}" + ("" if figure.low == figure.high else f" [{figure.low:.3f}, {figure.high:.3f}]")
-
-
-def show(figures: Sequence[Figure], console: Console) -> None:
+def show(figures: Sequence[Figure], sizes: Sequence[int], console: Console) -> None:
     """The tables, and how little there is to save."""
     for suite in ("nanochat", "nanochat-live"):
-        for size in SIZES:
+        for size in sizes:
             console.print(table(figures, suite, size))
     least = next(f for f in figures if f.method == "perfect gate")
     console.print(
@@ -199,12 +149,25 @@ def show(figures: Sequence[Figure], console: Console) -> None:
     )
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(name) for name in _names(text)]
+
+
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--suite", choices=["nanochat"], default="nanochat")
-    parser.add_argument("--data", type=Path, help="the folder that holds nanochat_trials/")
+    parser.add_argument("--suite", choices=["nanochat", "lcbench", "taskset"], default="nanochat")
+    parser.add_argument("--data", type=Path, help="the folder of measured data")
+    parser.add_argument("--tasks", type=int, default=8, help="of a suite with known answers (%(default)s)")
+    parser.add_argument("--seeds", type=int, default=1, help="runs of each such task (%(default)s)")
+    parser.add_argument("--trials", type=int, default=20, help="of each such run (%(default)s)")
     parser.add_argument("--draws", type=int, default=20, help="of random search's trials (%(default)s)")
+    parser.add_argument("--sizes", type=_numbers, default=[20, 50, 100], help="trials learnt from (20,50,100)")
+    parser.add_argument("--methods", type=_names, default=[], help="rows of the tables, between commas; all")
     parser.add_argument("--half", choices=list(nanochat.HALVES), default="report", help="which tuners (%(default)s)")
     parser.add_argument("--script", type=Path, help="read the derived features from this training script")
     parser.add_argument("--ask", default="", help="a model that reads the script too, such as `embedded`")
@@ -217,13 +180,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     args, console = parse(argv), Console()
     try:
         with threadpool_limits(1):  # the tables are small: more threads only wait for each other
-            figures = benchmark(args, console)
+            figures = (benchmark if args.suite == "nanochat" else on_surrogates)(args, console)
     except (DataMissing, ModelError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     args.json.parent.mkdir(parents=True, exist_ok=True)
     args.json.write_text("[\n" + ",\n".join(json.dumps(asdict(f)) for f in figures) + "\n]\n")
-    show(figures, console)
+    if args.suite == "nanochat":
+        show(figures, args.sizes, console)
+    else:
+        console.print(plain_table(figures))
     return 0
 
 

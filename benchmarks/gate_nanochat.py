@@ -18,7 +18,7 @@ import numpy as np
 from suites import need
 
 from luthier.predictor.derived import Derived, derived_of, from_names
-from luthier.predictor.failure import FailureModel
+from luthier.predictor.failure import FailureModel, Recalled
 from luthier.predictor.logit import fit_logit
 from luthier.predictor.space_columns import SpaceColumns
 from luthier.trials.records import Cause, Config, Failure, State, Trial
@@ -57,6 +57,7 @@ HALVES: dict[str, dict[str, tuple[str, ...]]] = {
         "Centaur (CMA-ES+LLM)": ("0", "1", "2"), "LLAMBO (Optuna)": ("0", "1", "2"),
     },
 }  # fmt: skip
+PAST = ("LLAMBO (Paper)", "0", 60)  # the run of the development half that may be recalled, and how many trials of it
 TREES = 100  # of the plain forest beside which the failure model is shown, as scikit-learn has it
 
 
@@ -155,12 +156,12 @@ def formula(trials: Sequence[Trial], configs: Sequence[Config], seed: int) -> np
     return model.probability(np.column_stack([feature.column(configs, SPACE), np.ones(len(configs))]))
 
 
-def luthier(texts: Sequence[str]) -> Method:
-    """The product's failure model with some derived features."""
-    derived = features(texts)
+def luthier(texts: Sequence[str], past: Sequence[Trial] = ()) -> Method:
+    """The product's failure model with some derived features, and with trials of another study to recall."""
+    derived, recalled = features(texts), [Recalled(t) for t in past]
 
     def judge(trials: Sequence[Trial], configs: Sequence[Config], seed: int) -> np.ndarray | None:
-        return FailureModel(SPACE, derived=derived, seed=seed).fit(trials).probability(configs)
+        return FailureModel(SPACE, derived=derived, recalled=recalled, seed=seed).fit(trials).probability(configs)
 
     return judge
 

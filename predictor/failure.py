@@ -24,7 +24,7 @@ import numpy as np
 from ..trials.records import Config, State, Trial
 from ..trials.space import Space
 from .derived import Derived
-from .judges import Judge, Trees, likelihoods, shares
+from .judges import Judge, Trees, explained, likelihoods, shares
 from .logit import fit_logit
 from .space_columns import SpaceColumns
 
@@ -39,7 +39,7 @@ SIZE, SIZE_SPREAD, REST_SPREAD = 4.0, 4.0, 0.7
 OPEN_SPREAD = 4.0
 DERIVED, DERIVED_SPREAD, BESIDE_SIZE, BESIDE_REST = 12.0, 8.0, 1.0, 0.5
 TOLD = 3  # derived features that the trees are told, those that foresaw most
-PROPOSED = 3.0  # judges that all derived features together count for beforehand: who proposes them knows something
+PROPOSED = 8.0  # judges that all derived features together count for beforehand: who proposes them knows something
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,9 @@ class FailureModel:
         ]:
             use = self._use(columns, [] if feature is None else [feature])
             mean, spread = self._prior(np.where(whole, size, 0.0), np.where(whole, size_spread, rest_spread), use)
-            found.append((fit_logit(columns[:, use], labels, weights, mean, spread), use))
+            first = fit_logit(columns[:, use], labels, weights, mean, spread)
+            firm = weights * explained(first.held_out, labels)  # one run that died by chance would bend the line
+            found.append((fit_logit(columns[:, use], labels, firm, mean, spread), use))
         scores = [likelihoods(judge.held_out, labels, weights) for judge, _ in found]
         told = np.argsort([-score.sum() for score in scores[2:]], kind="stable")[:TOLD]
         use = self._use(columns, told)

@@ -11,6 +11,7 @@ from scipy.special import logsumexp, xlogy
 
 TREES = 40  # of the forest: 100 were no better and take half a second
 REWEIGHTINGS = 200  # draws of the Bayesian bootstrap
+CHANCE = 0.02  # of a 1 that no column explains: a run may die of the machine, and one such must not choose the judge
 EDGE = 1e-3  # no judge is surer than this of a row that it was not shown
 FEW = 2.0  # a forest of n rows is pulled to the base rate by FEW / (FEW + sqrt(n))
 
@@ -59,7 +60,7 @@ class Trees:
 
 def likelihoods(probability: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The log likelihood of each row, shape (n,)."""
-    inside = np.clip(probability, EDGE, 1 - EDGE)
+    inside = np.clip(CHANCE + (1 - CHANCE) * probability, EDGE, 1 - EDGE)
     return np.asarray(weights * (xlogy(labels, inside) + xlogy(1 - labels, 1 - inside)))
 
 
@@ -72,3 +73,8 @@ def shares(scores: np.ndarray, prior: np.ndarray, seed: int) -> np.ndarray:
     drawn = rng.dirichlet(np.ones(scores.shape[1]), REWEIGHTINGS) * scores.shape[1]  # (draws, n)
     totals = drawn @ scores.T + prior  # (draws, k)
     return np.asarray(np.exp(totals - logsumexp(totals, axis=1, keepdims=True)).mean(axis=0))
+
+
+def explained(held_out: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How likely each row's label is more than chance, as a judge sees it that was not shown the row; shape (n,)."""
+    return np.where(labels > 0, held_out / (held_out + CHANCE), 1.0)

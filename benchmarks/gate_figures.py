@@ -1,0 +1,94 @@
+"""The figures of gate 2's benchmark, and its tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from gate_nanochat import Runs
+from rich.table import Table
+from stats import bootstrap
+
+from luthier.predictor.metrics import auc, brier, calibration_error
+from luthier.predictor.trial_gate import FAILS
+from luthier.trials.records import Trial
+
+METRICS = {
+    "auc": "AUC", "auc-worst": "worst draw", "ece": "calibration error", "brier": "Brier",
+    "failures-skipped": "failures skipped", "good-lost": "good trials lost", "seconds-saved": "time saved",
+}  # fmt: skip
+PERCENT = ("failures-skipped", "good-lost", "seconds-saved")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number with the interval over draws."""
+
+    suite: str
+    method: str
+    metric: str
+    value: float
+    low: float
+    high: float
+
+
+def measured(probability: np.ndarray, tested: Sequence[Trial]) -> dict[str, float]:
+    """Every metric of one draw."""
+    died = np.array([t.died_there for t in tested])
+    seconds, skipped = np.array([t.seconds for t in tested]), probability >= FAILS
+    return {
+        "auc": auc(probability, died),
+        "ece": calibration_error(probability, died.astype(float)),
+        "brier": brier(probability, died.astype(float)),
+        "failures-skipped": float(skipped[died].mean()),
+        "good-lost": float(skipped[~died].mean()),
+        "seconds-saved": float(np.nansum(seconds[skipped & died]) / np.nansum(seconds)),
+    }
+
+
+def summed(suite: str, name: str, rows: Sequence[Mapping[str, float]]) -> list[Figure]:
+    """The mean over draws with its bootstrap interval, and the worst draw's AUC."""
+    figures = []
+    for metric in rows[0]:
+        one = bootstrap([row[metric] for row in rows])
+        figures.append(Figure(suite, name, metric, one.mean, one.low, one.high))
+    worst = min(row["auc"] for row in rows)
+    return [*figures, Figure(suite, name, "auc-worst", worst, worst, worst)]
+
+
+def early(runs: Runs) -> Figure:
+    """The share of all seconds that failures took: what a perfect gate would save. The interval is over runs."""
+    every = [run for seeds in runs.of.values() for run in seeds.values()]
+    shares = [sum(t.seconds for t in run if t.died_there) / sum(t.seconds for t in run) for run in every]
+    one = bootstrap(shares)
+    return Figure("nanochat", "perfect gate", "seconds-saved", one.mean, one.low, one.high)
+
+
+def plain_table(figures: Sequence[Figure]) -> Table:
+    """One row a figure."""
+    made = Table("method", "metric", "mean", "95 % interval over tasks")
+    for f in sorted(figures, key=lambda f: (f.method, f.metric)):
+        made.add_row(f.method, f.metric, f"{f.value:.3f}", f"{f.low:.3f} to {f.high:.3f}")
+    return made
+
+
+def table(figures: Sequence[Figure], suite: str, size: int) -> Table:
+    """One table a suite and number of trials."""
+    shown = {(f.method, f.metric): f for f in figures if f.suite == suite and f.method.endswith(f"after {size}")}
+    made = Table(title=f"{suite}: after {size} trials, on other tuners' trials")
+    made.add_column("method")
+    for heading in METRICS.values():
+        made.add_column(heading, justify="right")
+    for method in dict.fromkeys(name for name, _ in shown):
+        cells = [_cell(shown.get((method, metric))) for metric in METRICS]
+        made.add_row(method.removesuffix(f" after {size}"), *cells)
+    return made
+
+
+def _cell(figure: Figure | None) -> str:
+    if figure is None:
+        return "-"
+    if figure.metric in PERCENT:
+        return f"{figure.value:.1%}"
+    return f"{figure.value:.3f}" + ("" if figure.low == figure.high else f" [{figure.low:.3f}, {figure.high:.3f}]")
