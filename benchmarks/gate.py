@@ -121,8 +121,13 @@ def benchmark(args: argparse.Namespace, console: Console) -> list[Figure]:
 def on_surrogates(args: argparse.Namespace, console: Console) -> list[Figure]:
     """Every figure of a suite whose answers are known; intervals over tasks."""
     found: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    runs = surrogates.runs(args.suite, args.data, args.tasks, args.seeds, args.trials)
-    total = args.tasks * args.seeds * len(surrogates.TUNERS)
+    names = surrogates.tasks_of(args.suite, args.data, args.half, args.tasks)
+    for name in track(names, "judging", console=console, transient=True):
+        for known in surrogates.KNOWN:
+            for metric, value in surrogates.judged(args.suite, args.data, name, known).items():
+                found[f"no win after {known}", metric][name].append(value)
+    runs = surrogates.runs(args.suite, args.data, names, args.tuners, args.seeds, args.trials)
+    total = len(names) * args.seeds * len(args.tuners)
     for tuner, task, without, gated in track(runs, "tuning", total=total, console=console, transient=True):
         for trial in (args.trials // 2, args.trials):
             plain, ours = without.regret[trial - 1], gated.regret[trial - 1]
@@ -162,13 +167,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", choices=["nanochat", "lcbench", "taskset"], default="nanochat")
     parser.add_argument("--data", type=Path, help="the folder of measured data")
-    parser.add_argument("--tasks", type=int, default=8, help="of a suite with known answers (%(default)s)")
+    parser.add_argument("--tasks", type=int, default=40, help="most tasks of a suite with known answers")
+    parser.add_argument("--tuners", type=_names, default=list(surrogates.TUNERS), help="of random,luthier; both")
     parser.add_argument("--seeds", type=int, default=1, help="runs of each such task (%(default)s)")
     parser.add_argument("--trials", type=int, default=20, help="of each such run (%(default)s)")
     parser.add_argument("--draws", type=int, default=20, help="of random search's trials (%(default)s)")
     parser.add_argument("--sizes", type=_numbers, default=[20, 50, 100], help="trials learnt from (20,50,100)")
     parser.add_argument("--methods", type=_names, default=[], help="rows of the tables, between commas; all")
-    parser.add_argument("--half", choices=list(nanochat.HALVES), default="report", help="which tuners (%(default)s)")
+    parser.add_argument(
+        "--half", choices=list(nanochat.HALVES), default="report", help="which tuners, which tasks (%(default)s)"
+    )
     parser.add_argument("--script", type=Path, help="read the derived features from this training script")
     parser.add_argument("--ask", default="", help="a model that reads the script too, such as `embedded`")
     parser.add_argument("--json", type=Path, default=Path("gate.json"), help="result file (%(default)s)")

@@ -15,12 +15,17 @@ from methods import advisors_with, as_trial, propose, quiet
 from suites import Task, find_suite, normaliser, with_default
 
 from luthier.graphs.judging import MAX_SKIPS
-from luthier.predictor.trial_gate import TrialGate
+from luthier.predictor.no_win import NoWin
+from luthier.predictor.trial_gate import LOSES, TrialGate
 from luthier.trials.advisor import seed_for
 from luthier.trials.records import Candidate, Trial
 from luthier.trials.space import Space
 
 TUNERS = ("random", "luthier")
+# The tasks that thresholds were chosen on; the others are reported.
+DEVELOPMENT = {"lcbench": slice(12, 18), "taskset": slice(0, 4)}
+CANDIDATES = 200  # random ones that the no-win estimate is asked about
+KNOWN = (10, 25)  # random trials, the default among them, that it learns from
 
 
 @dataclass(frozen=True)
@@ -31,16 +36,44 @@ class Gated:
     skipped: int
 
 
-def runs(suite: str, data: Path | None, tasks: int, seeds: int, trials: int) -> Iterator[tuple[str, str, Gated, Gated]]:
-    """Tuner, task, the run without the gate and the one with it, from the same draws.
+def tasks_of(suite: str, data: Path | None, half: str, most: int) -> list[str]:
+    """The first tasks of one half.
 
     Raises:
         DataMissing: when the suite's data is not there.
     """
+    names = find_suite(suite).tasks(data)
+    chosen = names[DEVELOPMENT[suite]]
+    return (chosen if half == "development" else [name for name in names if name not in chosen])[:most]
+
+
+def judged(suite: str, data: Path | None, name: str, known: int) -> dict[str, float]:
+    """Of random candidates after some trials: the share skipped as no win, and what of all wins and gain that loses."""
     quiet()
-    for name in find_suite(suite).tasks(data)[:tasks]:
+    task = _task(suite, data, name)
+    start = task.starts("common", 0)[0]
+    space, objective = with_default(task.space, start), task.objective()
+    rng = np.random.default_rng(seed_for(0, 0, name))
+    configs = [start, *(space.sample(rng) for _ in range(known - 1 + CANDIDATES))]
+    values = np.array([objective(config) for config in configs])
+    trials = [as_trial(i, Candidate(configs[i], ""), values[i]) for i in range(known)]
+    found = NoWin(space, task.direction).fit(trials, 0.0).probability(configs[known:])
+    gain = np.maximum(task.direction.sign * values[known:] - np.nanmax(task.direction.sign * values[:known]), 0.0)
+    gain = np.nan_to_num(gain)
+    skipped = np.zeros(CANDIDATES, bool) if found is None else found >= LOSES
+    lost = {"wins-lost": (gain > 0), "gain-lost": gain}
+    shares = {key: float(of[skipped].sum() / of.sum()) for key, of in lost.items() if of.sum() > 0}
+    return {"skipped": float(skipped.mean()), **shares}
+
+
+def runs(
+    suite: str, data: Path | None, names: Sequence[str], tuners: Sequence[str], seeds: int, trials: int
+) -> Iterator[tuple[str, str, Gated, Gated]]:
+    """Tuner, task, the run without the gate and the one with it, from the same draws."""
+    quiet()
+    for name in names:
         for seed in range(seeds):
-            for tuner in TUNERS:
+            for tuner in tuners:
                 without, gated = (run(suite, _task(suite, data, name), tuner, seed, trials, gate) for gate in (0, 1))
                 yield tuner, name, without, gated
 

@@ -33,7 +33,7 @@ def drawn(count: int, seed: int = 0) -> list[Trial]:
 
 
 def test_what_fails_and_what_cannot_win_is_skipped_with_the_reason() -> None:
-    gate = TrialGate(SPACE, LOW).fit(drawn(60), noise=0.001)
+    gate = TrialGate(SPACE, LOW, loses=0.99).fit(drawn(60), noise=0.001)
     failing, losing, good = (gate.judge({"x": x, "units": u}) for x, u in ((0.3, 1000), (0.95, 64), (gate_best(), 40)))
     assert failing.skip
     assert "fails with probability" in failing.reason
@@ -100,7 +100,7 @@ def test_nothing_is_skipped_in_the_first_trials_even_where_memory_is_sure() -> N
     assert not judged.skip
     assert judged.failure is not None
     assert judged.failure > 0.7
-    assert gate.fit(drawn(8)).judge({"x": 0.3, "units": 1000}).skip
+    assert gate.fit(drawn(20)).judge({"x": 0.3, "units": 1000}).skip
 
 
 def test_more_noise_makes_a_win_less_likely() -> None:
