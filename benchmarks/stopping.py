@@ -74,7 +74,7 @@ def measure(suite: suites.Suite, data: Path | None, names: Sequence[str], seeds:
                 spent = len(best) / (TRIALS * task.epochs)
                 rows[rule][name].append([spent, norm.regret(best[-1]), early, stopped / TRIALS])
     everything = {rule: {t: np.mean(r, axis=0) for t, r in tasks.items()} for rule, tasks in rows.items()}
-    held_out = [n for n in names if n not in suite.tasks(data)[: DEVELOPMENT[suite.name]]]
+    held_out = [n for n in names if n not in suite.tasks(data)[: DEVELOPMENT.get(suite.name, 0)]]
     found = figures(suite.name, everything, list(names))
     return found + (figures(f"{suite.name}-held-out", everything, held_out) if held_out else [])
 
@@ -84,11 +84,12 @@ def figures(suite: str, rows: dict[str, dict[str, np.ndarray]], names: Sequence[
     found = []
     for rule, tasks in rows.items():
         mine = np.array([tasks[name] for name in names])  # (n_tasks, 4)
-        full = np.array([rows["to the end"][name] for name in names])
+        full, ours = (np.array([rows[other][name] for name in names]) for other in ("to the end", "product"))
         found += [
             figure(suite, rule, "epochs", bootstrap(mine[:, 0])),
             figure(suite, rule, "regret-lost", paired(mine[:, 1], full[:, 1])),
             figure(suite, rule, f"regret@{EARLY}", bootstrap(mine[:, 2])),
+            figure(suite, rule, f"product-minus-it@{EARLY}", paired(ours[:, 2], mine[:, 2])),
             figure(suite, rule, "stopped", bootstrap(mine[:, 3])),
         ]
     return found

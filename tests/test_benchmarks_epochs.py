@@ -21,6 +21,7 @@ import epochs  # noqa: E402
 import methods_epochs  # noqa: E402
 import report_epochs  # noqa: E402
 import results  # noqa: E402
+import stopping  # noqa: E402
 import suites  # noqa: E402
 import tuning  # noqa: E402
 
@@ -169,3 +170,20 @@ class TestRun:
         assert [f.value for f in lost if f.metric == "luthier-minus-it@1"] == [pytest.approx(0.1)]
         assert [f.value for f in won if f.metric == "epochs-to-gp"] == [1.0]
         assert [f.value for f in lost if f.metric == "epochs-to-gp"] == [1.1]
+
+
+class TestStopping:
+    def test_every_rule_sees_the_same_proposals_and_the_savings_are_told(self, falling: None, tmp_path: Path) -> None:
+        assert stopping.main(["--suite", "falling", "--tasks", "1", "--json", str(tmp_path / "out.json")]) == 0
+        found = json.loads((tmp_path / "out.json").read_text())
+        spent = {f["method"]: f["value"] for f in found if (f["suite"], f["metric"]) == ("falling", "epochs")}
+        assert set(spent) == set(methods_epochs.RULES)
+        assert spent.pop("to the end") == 1.0
+        assert all(0 < share < 1 for share in spent.values())
+        lost = [f["value"] for f in found if f["metric"] == "regret-lost"]
+        assert min(lost) >= 0
+
+    def test_absent_data_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert stopping.main(["--data", str(tmp_path), "--json", str(tmp_path / "out.json")]) == 2
+        assert "--data" in capsys.readouterr().err
+        assert list(tmp_path.iterdir()) == []
