@@ -16,7 +16,7 @@ from .picture import write_picture
 from .predictor.workflow import WORKFLOWS
 from .savings import long_lines, savings_beside
 from .summary import summary_of
-from .trials.diagnosis import diagnose
+from .trials.diagnosis import Diagnosis, diagnose
 from .trials.errors import StudyError
 from .trials.records import Trial
 from .trials.study import Study
@@ -92,7 +92,7 @@ def _print_study(study: Study, as_json: bool) -> None:
 
 
 def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:
-    found = diagnose(trial, study.direction, study.metric)
+    found = _diagnosis(study, trial)
     return {**asdict(trial), "diagnosis": {"verdict": found.verdict, "since": found.since, "evidence": found.evidence}}
 
 
@@ -101,7 +101,7 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
     if as_json:
         print(json.dumps({**_as_dict(study, trial), "calls": calls}, indent=2))
         return
-    found = diagnose(trial, study.direction, study.metric)
+    found = _diagnosis(study, trial)
     rows = {
         "state": trial.state.value + (f" ({trial.failure.cause}: {trial.failure.detail})" if trial.failure else ""),
         study.metric: number(trial.value),
@@ -127,6 +127,12 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
         console.print(f"[bold]last lines of {escape(str(log))}[/]", highlight=False)
         for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
             console.print(escape(line), highlight=False)
+
+
+def _diagnosis(study: Study, trial: Trial) -> Diagnosis:
+    """As the agents read it: against the study's best."""
+    best = study.best
+    return diagnose(trial, study.direction, study.metric, None if best is None else best.value)
 
 
 def _calls(study: Study, number: int) -> list[dict[str, Any]]:

@@ -39,12 +39,12 @@ def trial_table(study: Study) -> Table:
         table.add_column(heading, overflow="ellipsis", no_wrap=heading not in ("what it changes", "diagnosis"))
     for trial in trials:
         style = "bold green" if best is not None and trial.number == best.number else STYLE_OF[trial.state.value]
-        table.add_row(*_cells(study, trial, base), style=style)
+        table.add_row(*_cells(study, trial, base, None if best is None else best.value), style=style)
     return table
 
 
-def _cells(study: Study, trial: Trial, base: dict[str, Value]) -> list[str]:
-    found = diagnose(trial, study.direction, study.metric)
+def _cells(study: Study, trial: Trial, base: dict[str, Value], reference: float | None) -> list[str]:
+    found = diagnose(trial, study.direction, study.metric, reference)
     since = f" since step {found.since}" if found.since is not None else ""
     curve = sparkline([v for _, v in trial.trajectory.curve(study.metric)])
     value = number(trial.value) if trial.failure is None else trial.failure.cause.value

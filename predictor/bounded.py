@@ -15,6 +15,7 @@ import numpy as np
 
 DRAWS = 10_000  # of the weights: the ends vary by some 2 % of their distance from the mean
 FEWER = 4_000  # where no two values are alike, and each draw takes a number for each of them
+UNSEEN = 2.0  # how often what is furthest off counts for what was not seen, where there is no bound
 BLOCK = 1_000  # of them at once, to spare RAM
 LEVEL = 0.95
 
@@ -80,14 +81,14 @@ def ratio(
     """The ratio of two weighted sums over the same things, shape (n,), n >= 1, with its interval.
 
     As `bounded_mean`, but nothing bounds what was not seen: in place of the bound, the thing that is furthest above the
-    ratio comes once more, and for the lower end the one that is furthest below. (Without, 88 % of the intervals held
-    the truth at 60 audits of skewed seconds.)
+    ratio comes twice more, and for the lower end the one that is furthest below. (With 60 audits of skewed seconds,
+    88 % of the intervals held the truth without, and 91 to 94 % with it once more.)
     """
     over, under = (np.asarray(weights, dtype=float) * np.asarray(x, dtype=float) for x in (above, below))
     value = float(over.sum() / under.sum())
     left = over - value * under
     rng = np.random.default_rng(seed)
-    unseen = rng.standard_exponential(FEWER)
+    unseen = rng.standard_gamma(UNSEEN, FEWER)
     one, other = _sums(np.ones(len(over)), over, under, rng, FEWER)
     ends = []
     for place, side in ((left.argmin(), (1 - level) / 2), (left.argmax(), (1 + level) / 2)):

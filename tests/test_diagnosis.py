@@ -91,6 +91,45 @@ def test_training_that_falls_with_validation_is_no_overfitting() -> None:
         assert diagnose_curves(range(20), train, falls, Direction.MINIMIZE, 0.3).verdict is expected
 
 
+@given(
+    st.lists(st.floats(0, 1), min_size=4, max_size=40),
+    st.none() | st.floats(0, 1),
+    st.floats(0, 1),
+    st.sampled_from([1.0, 0.3, 0.02]),
+)
+def test_what_never_learned_never_overfits(falls: list[float], train: float | None, best: float, height: float) -> None:
+    """Accuracies that are never above the first one, and a training curve that is not either."""
+    valid = [best, *(best - height * fall for fall in falls)]
+    trained = None if train is None else [best - height * train * fall for fall in [0.0, *reversed(falls)]]
+    for reference in (None, best, best + 0.5, best + 5.0):
+        found = diagnose_curves(range(len(valid)), trained, valid, Direction.MAXIMIZE, reference)
+        assert found.verdict is not Verdict.OVERFITTING
+
+
+# Epochs of examples/digits/train.py with Adam at a learning rate of 0.3: it says one or two of ten digits.
+AT_CHANCE = [0.177, 0.165, 0.2, 0.195, 0.19, 0.15, 0.127, 0.207, 0.183, 0.162, 0.177, 0.175, 0.162, 0.165, 0.18, 0.165,
+             0.168, 0.18, 0.132, 0.185, 0.198, 0.162, 0.127, 0.153, 0.16]  # fmt: skip
+
+
+@pytest.mark.parametrize("valid", [AT_CHANCE, [0.1] * 20, [0.13] + [0.1] * 19, [0.1, 0.11] * 10])
+@pytest.mark.parametrize("trained", [None, 0.1])
+def test_a_trial_that_stays_at_chance_underfits(valid: list[float], trained: float | None) -> None:
+    train = None if trained is None else [trained] * len(valid)
+    assert diagnose_curves(range(len(valid)), train, valid, Direction.MAXIMIZE, 0.97).verdict is Verdict.UNDERFITTING
+
+
+def test_what_falls_far_below_its_first_report_has_diverged() -> None:
+    valid = [0.3] + [0.1] * 19
+    for train in (None, [0.1] * 20):
+        assert diagnose_curves(range(20), train, valid, Direction.MAXIMIZE, 0.97).verdict is Verdict.DIVERGED
+
+
+def test_what_was_learned_before_the_first_report_can_overfit() -> None:
+    """A fine-tuned model is at its best after the first epoch, and fits its training data ever better."""
+    valid, train = [0.5 + 0.05 * k for k in range(20)], [0.3 / (k + 1) for k in range(20)]
+    assert diagnose_curves(range(20), train, valid, Direction.MINIMIZE, 0.4).verdict is Verdict.OVERFITTING
+
+
 def test_fewer_than_four_points_are_not_judged() -> None:
     assert verdict([1.0, 5.0, 90.0]) is Verdict.HEALTHY
 

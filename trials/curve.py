@@ -86,6 +86,11 @@ class Curve:
         return (self.low - self.goal) / self.scale
 
     @property
+    def gained(self) -> float:
+        """By how much the best report beats the first, in shares of the scale."""
+        return (float(self.smooth[0]) - self.low) / self.scale
+
+    @property
     def covered(self) -> float:
         """The share of the way to the goal that was learned, the fall of bad initial weights left out."""
         if float(self.cost[0] - self.cost[1]) < JUMP * (float(self.cost[0]) - self.low):
@@ -139,6 +144,17 @@ class Curve:
     def train_left(self) -> float:
         """What the best report on training data leaves to go to the goal, in shares of the scale; NaN where unknown."""
         return math.nan if self.train is None else float(median3(self.train).min() - self.goal) / self.scale
+
+    @property
+    def train_gained(self) -> float:
+        """By how much the best report on training data beats the worse of both first ones, in shares of the scale.
+
+        NaN where unknown.
+        """
+        if self.train is None:
+            return math.nan
+        first = max(float(self.smooth[0]), float(self.train[0]))
+        return (first - float(median3(self.train).min())) / self.scale
 
     @property
     def train_end(self) -> float:

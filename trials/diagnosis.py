@@ -18,6 +18,9 @@ from .forest import vote
 from .records import Cause, Direction, State, Trial
 
 WITHIN = 0.03  # of the scale: a curve that stays so near its best is on its plateau
+WORSE = 0.1  # of the scale: a curve that never got better and ends so much worse than it began has diverged
+FAR = 1 / 3  # of the way to the best left: flat so far from it is underfitting, as the labellers have it
+SWINGS = 3.0  # mean steps back: what noise alone gains or loses at most, about
 BEYOND = 0.5  # of the scale, worse than the start at the end: a curve that ran so far away alone has diverged
 ROUGH = 0.03  # of the scale: the mean step back, from which a curve is unstable
 WANDERING = 2.0  # the way to and fro, in units of the net change, from which a curve is unstable
@@ -84,12 +87,28 @@ def diagnose_curves(
 
 
 def _verdict(c: Curve) -> Verdict:
-    """What the trees say; the two shapes that hardly occur among the labelled curves are told by rules."""
+    """What the trees say; the shapes that hardly occur among the labelled curves are told by rules."""
     voted = Verdict(vote(c))
-    back = voted in (Verdict.OVERFITTING, Verdict.DIVERGED) and c.lost > c.rough  # more than its swings
-    if back:
-        return Verdict.DIVERGED if c.train is None and c.beyond > BEYOND else voted
-    return Verdict.UNSTABLE if _unstable(c) else voted
+    turned = voted in (Verdict.OVERFITTING, Verdict.DIVERGED)
+    unlearned = turned and _unlearned(c)
+    back = turned and c.lost > c.rough  # more than its swings
+    if (not back or (unlearned and c.train is None)) and _unstable(c):
+        return Verdict.UNSTABLE
+    if unlearned:
+        return Verdict.DIVERGED if c.beyond > WORSE else Verdict.UNDERFITTING if c.left >= FAR else Verdict.PLATEAU
+    return Verdict.DIVERGED if back and c.train is None and c.beyond > BEYOND else voted
+
+
+def _unlearned(c: Curve) -> bool:
+    """Whether nothing was learned since the first report, so that no more than enough can have been.
+
+    Such are trials that stay at chance. Where the training curve is better than validation's first report, something
+    was learned before it.
+    """
+    if c.train is not None:
+        return max(c.gained, c.train_gained) <= WITHIN
+    swings = SWINGS * c.rough if len(c.later) >= 2 * (MIN_POINTS - 1) else 0.0
+    return c.gained <= 0.0 or max(c.gained, c.lost) <= max(WITHIN, swings)
 
 
 def _unstable(c: Curve) -> bool:
