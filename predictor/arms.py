@@ -9,7 +9,7 @@ import numpy as np
 
 from .gain import ADVISORS, CHANCE, NO_MODEL, finite
 
-TURNS = 8.0  # of a model, in which it may show itself: the welcome fades with the square of its turns over this
+TURNS = 10.0  # of a model, in which it may show itself: the welcome fades with the square of its turns over this
 WELCOME = 0.3  # deviations of what is believed that speak for a model at first, for how else is it to show itself
 DOUBT = 1.2  # deviations that speak against an arm once the welcome is over: the burden of proof is not the advisors'
 MARGIN = 1.1  # what an arm must gain for its cost against the advisors, however sure that is: ties go to them
@@ -84,8 +84,11 @@ def _share(success: object) -> float | None:
 
 
 def welcomes(arms: Sequence[Arm], weighted: Sequence[tuple[Turn, float]]) -> np.ndarray:
-    """How welcome each arm still is, from 1 for a model's first turn to 0; 0 for arms without a model; (arms,)."""
-    had = [sum(w for t, w in weighted if t.model == arm.model and t.compares) for arm in arms]
+    """How welcome each arm still is, from 1 for a model's first turn to 0; 0 for arms without a model; (arms,).
+
+    A turn of another study takes up as much of it as one of this: a model is not welcomed anew by every study.
+    """
+    had = [sum(t.model == arm.model and t.compares for t, w in weighted if w > 0) for arm in arms]
     asks = np.array([arm.model != NO_MODEL for arm in arms])
     return np.asarray(asks * np.exp(-((np.array(had) / TURNS) ** 2)), dtype=float)
 
