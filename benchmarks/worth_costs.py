@@ -10,6 +10,8 @@ from suites import Normaliser
 
 from luthier.trials.study import Study
 
+SMALL = 0.15  # of the turns 21 to 100: no more should a model have that answers at random
+
 
 @dataclass(frozen=True)
 class Run:
@@ -38,6 +40,7 @@ METRICS: Mapping[str, Callable[[Run], float]] = {
     "tokens": lambda run: run.tokens,
     "share": lambda run: run.asked / run.turns if run.turns else math.nan,
     "late share": lambda run: run.late,
+    "late share small": lambda run: math.nan if math.isnan(run.late) else float(run.late < SMALL),
     "skips": lambda run: run.skips,
 }
 
