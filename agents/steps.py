@@ -6,39 +6,14 @@ very words in which a remedy is put, so that what is left to the model is to mat
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-
 from ..trials.diagnosis import Verdict
+from ..trials.glosses import REMEDIES, gloss
 from ..trials.records import Cause, Config, Value
 from ..trials.space import Choice, Space
 from .context import Context, TrialRow
 from .render import approx_tokens
 
 OPTION_TOKENS = 30  # of one worded candidate; each uncached hundred costs 2 s on two cores
-
-# Parts of a hyperparameter's name, and what raising and lowering it does. The first row that fits counts.
-_GLOSSES: tuple[tuple[str, str, str], ...] = (
-    (r"dropout|drop_rate|drop_prob|weight_decay|decay|l1|l2|reg|alpha|lambda|penalty|smoothing|min_samples|min_child"
-     r"|min_data|augment", "more regularisation", "less regularisation"),
-    (r"lr|learning_rate|eta|step_size", "larger steps", "smaller steps"),
-    (r"batch", "larger batches", "smaller batches"),
-    (r"units|hidden|width|channels|filters|layers|depth|d_model|dim|embed|heads|leaves|neurons|size", "larger model",
-     "smaller model"),
-    (r"momentum|beta1", "more momentum", "less momentum"),
-    (r"epochs|steps|iter|estimators|rounds|trees", "longer training", "shorter training"),
-)  # fmt: skip
-
-REMEDIES: Mapping[str, str] = {
-    Verdict.OVERFITTING: "more regularisation or a smaller model",
-    Verdict.UNDERFITTING: "a larger model, larger steps or less regularisation",
-    Verdict.PLATEAU: "a larger model, less regularisation or other steps",
-    Verdict.IMPROVING: "larger steps or longer training",
-    Verdict.UNSTABLE: "smaller steps or larger batches",
-    Verdict.DIVERGED: "smaller steps",
-    Cause.OUT_OF_MEMORY: "a smaller model or smaller batches",
-    Cause.TIMEOUT: "a smaller model or shorter training",
-}
 
 
 def difference(config: Config, base: Config, space: Space, tokens: int = OPTION_TOKENS) -> str:
@@ -79,14 +54,6 @@ def suits(config: Config, base: Config, space: Space, asked: str) -> bool:
     ways = [(name, _way(name, config, base, space)) for name in _widest_first(config, base, space)]
     main = next(((name, way) for name, way in ways if way and gloss(name, way)), None)
     return main is not None and gloss(*main) in asked and gloss(main[0], -main[1]) not in asked
-
-
-def gloss(name: str, way: int) -> str:
-    """What raising (`way` > 0) or lowering a hyperparameter does, by its name; "" for an unknown one."""
-    for pattern, up, down in _GLOSSES:
-        if re.search(rf"(?:^|_)(?:{pattern})s?(?:_|$|\d)", name.lower()):
-            return up if way > 0 else down
-    return ""
 
 
 def spell(value: Value | None) -> str:

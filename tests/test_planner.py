@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from luthier.agents.planner import CHOOSE_TOKENS, VIEWS, Plan, choice, plan, planning_mode, rating
 from luthier.agents.render import approx_tokens
 from luthier.agents.schema import levels, proposal_schema, to_config
-from luthier.agents.steps import OPTION_TOKENS, REMEDIES, difference, gloss, suits, wanted
+from luthier.agents.steps import OPTION_TOKENS, difference, suits, wanted
 from luthier.agents.summarizer import summarize
 from luthier.models.caller import Caller
 from luthier.models.choosing import letters_of
 from luthier.models.errors import ModelError, OutOfRange
 from luthier.models.fake import RandomChat, Scored, ScriptedChat, favouring
 from luthier.models.schemas import violation
+from luthier.trials.glosses import REMEDIES, gloss
 from luthier.trials.records import Candidate, Cause, Config, Direction, Failure, State, Trajectory, Trial
 from luthier.trials.space import Bool, Choice, Float, Int, Space
 
