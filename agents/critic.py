@@ -1,7 +1,8 @@
-"""The critic: rules first, then the risk of failure, then the model's own judgement.
+"""The critic: rules first, then the risk of failure, then whether the step is worth its trial.
 
-A planned step is scored alone and, where that does not carry it, together with the step before: a move that mends
-the last one is a good move (the hierarchical reward model, arXiv 2503.13551, which labels merged steps so).
+Whether it is, a learnt scorer says where one is given (`worth`), and the plan is held against what would run instead.
+Without one the model is asked: a planned step is scored alone and, where that does not carry it, together with the step
+before: a move that mends the last one is a good move (the hierarchical reward model, arXiv 2503.13551).
 """
 
 from __future__ import annotations
@@ -25,7 +26,11 @@ NEAR = 0.05  # of every hyperparameter's (log) range: a quarter of a decade on f
 RISKY = 0.8  # probability of failure; failures die in seconds, so only a near certain one is worth refusing
 ACCEPT_FROM = 0.35  # probability of "worth a trial": one trial costs less than a good move refused
 CONTEXT_TOKENS = 200  # the question and its letters stay below a choice's 350
+SHARE = 0.75  # of the score of what would run instead, below which a plan is refused: docs/gate.md, "The critic"
 OPTIONS = ("worth a trial", "not worth a trial, revise it")
+
+
+Worth = Callable[[Config], float]  # a configuration to the probability that the step to it is worth its trial
 
 
 class Verdict(BaseModel):
@@ -35,9 +40,9 @@ class Verdict(BaseModel):
 
     accept: bool
     reason: str
-    step_score: float | None = None  # the model's probability that the step is worth a trial
+    step_score: float | None = None  # the probability that the step is worth a trial
     pair_score: float | None = None  # the same of the step and the one before together, where it was asked
-    by: Literal["rules", "risk", "model"]
+    by: Literal["rules", "risk", "worth", "model"]
 
 
 def check_rules(config: Config, space: Space, trials: Sequence[Trial]) -> str | None:
@@ -66,12 +71,16 @@ def criticise(
     caller: Caller | None,
     *,
     risk: Callable[[Config], float] | None = None,
+    worth: Worth | None = None,
+    instead: Config | None = None,
 ) -> Verdict:
     """Judge a planned configuration.
 
     Args:
-        caller: None judges by rules and risk alone.
+        caller: asked where there is no `worth`; None judges by rules and risk alone.
         risk: probability that a configuration fails.
+        worth: a learnt scorer; it needs no model.
+        instead: what would run if this plan were refused; with `worth` a plan is refused only against it.
 
     Raises:
         ModelError: when the model fails.
@@ -80,6 +89,8 @@ def criticise(
         return Verdict(accept=False, reason=refusal, by="rules")
     if risk is not None and (danger := risk(config)) >= RISKY:
         return Verdict(accept=False, reason=f"it fails with probability {danger:.0%}", by="risk")
+    if context.best is not None and worth is not None:
+        return _held_against(config, instead, space, worth)
     if caller is None or context.best is None:
         return Verdict(accept=True, reason="no rule speaks against it", by="rules")
     step = _step_score(config, context, space, caller)
@@ -90,6 +101,28 @@ def criticise(
     return Verdict(
         accept=max(step, pair or 0.0) >= ACCEPT_FROM, reason=words, step_score=step, pair_score=pair, by="model"
     )
+
+
+def _held_against(config: Config, instead: Config | None, space: Space, worth: Worth) -> Verdict:
+    """Refuse a plan that is far less likely worth its trial than what would run instead."""
+    score = worth(config)
+    words = f"its trial beats the best so far with probability {score:.0%}"
+    if instead is None or space.key(instead) == space.key(config):
+        return Verdict(accept=True, reason=words, step_score=score, by="worth")
+    other = worth(instead)
+    words += f", the advisors' candidate with {other:.0%}"
+    return Verdict(accept=score >= SHARE * other, reason=words, step_score=score, by="worth")
+
+
+def model_scores(
+    config: Config, context: Context, space: Space, trials: Sequence[Trial], caller: Caller
+) -> tuple[float, float | None]:
+    """The model's probability that a step is worth a trial, and that it is together with the step before.
+
+    Raises:
+        ModelError: when the model fails.
+    """
+    return _step_score(config, context, space, caller), _pair_score(config, context, space, trials, caller)
 
 
 def _step_score(config: Config, context: Context, space: Space, caller: Caller) -> float:

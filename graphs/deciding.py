@@ -133,7 +133,9 @@ def _candidates(state: State, parts: Parts) -> list[Candidate]:
 def _judge(choice: Choice, parts: Parts, state: State) -> Verdict:
     space = parts.study.space
     assert space is not None  # without a space no planner is asked
-    return criticise(choice["config"], parts.context(), space, parts.trials, parts.asked(state))
+    instead = best_candidate(_candidates(state, parts)).config
+    caller, worth = parts.asked(state), parts.step_worth(space)
+    return criticise(choice["config"], parts.context(), space, parts.trials, caller, worth=worth, instead=instead)
 
 
 def _next_ranked(state: State, parts: Parts) -> Update:

@@ -7,8 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..agents.critic import Worth
 from ..predictor.derived import Derived
 from ..predictor.failure import Recalled
+from ..predictor.step_reward import StepJudge
 from ..predictor.trial_gate import Judgement, TrialGate
 from ..predictor.turns import Arm, Drawn, draw_turn, turns_of
 from ..predictor.turns import Turn as Past
@@ -22,6 +24,10 @@ AUDITS = 0.05  # share of what gate 2 would skip that runs all the same
 
 Success = Callable[[Sequence[Workflow]], Sequence[float | None]]
 """The trained predictor: the probability that a workflow beats what the advisors alone would try; None: it abstains."""
+
+
+WorthMaker = Callable[[Space, Sequence[Trial], Direction, str], Worth]
+"""Makes the critic's scorer from what a study has seen; the last argument is the metric's name."""
 
 
 class TurnRule(Protocol):
@@ -85,6 +91,7 @@ class Gates:
         past: turns of earlier studies.
         judge: makes gate 2's judge; None: nothing is skipped.
         audits: the share of its skips that run all the same.
+        worth: makes the critic's scorer of planned steps; None: the critic asks the model.
     """
 
     rule: TurnRule = draw_turn
@@ -92,6 +99,7 @@ class Gates:
     past: Sequence[Past] = ()
     judge: JudgeMaker | None = TrialGate
     audits: float = AUDITS
+    worth: WorthMaker | None = StepJudge.of
 
 
 def draw(

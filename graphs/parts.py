@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..agents.context import Context
+from ..agents.critic import Worth
 from ..agents.planner import Mode
 from ..agents.summarizer import summarize
 from ..memory.errors import MemoryFault
@@ -58,6 +59,7 @@ class Parts:
     _context: Context | None = None
     _candidates: tuple[int, list[Candidate]] | None = None  # and how many were skipped before them
     _judge: Judge | None = None
+    _steps: Worth | None = None
 
     def __post_init__(self) -> None:
         self.workflow = next(iter(self.workflows.values()))
@@ -69,7 +71,7 @@ class Parts:
         """Forget the last trial; from now on the call log bears this one's number."""
         self.trials = self.study.finished
         self.used = spent(self.study, self.trials)
-        self._context = self._candidates = self._judge = None
+        self._context = self._candidates = self._judge = self._steps = None
         if self.caller is not None:
             self.caller.trial = number
 
@@ -146,6 +148,12 @@ class Parts:
                 recalled=self.recalled.lessons,
             )
         return self._context
+
+    def step_worth(self, space: Space) -> Worth | None:
+        """What the learnt scorer says of the steps that could follow the finished trials; None where it is off."""
+        if self._steps is None and self.gates.worth is not None:
+            self._steps = self.gates.worth(space, self.trials, self.study.direction, self.study.metric)
+        return self._steps
 
     def candidates(self, number: int, skips: Sequence[Skip] = ()) -> list[Candidate]:
         """The advisors' candidates for this trial beside what gate 2 skipped, best advisor first; never empty.

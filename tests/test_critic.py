@@ -6,11 +6,11 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage
 
-from luthier.agents.critic import ACCEPT_FROM, check_rules, criticise
+from luthier.agents.critic import ACCEPT_FROM, SHARE, check_rules, criticise
 from luthier.agents.summarizer import summarize
 from luthier.models.caller import Caller
 from luthier.models.choosing import letters_of
@@ -168,3 +168,42 @@ def test_a_model_that_answers_nonsense_raises_a_model_error(answer: Any) -> None
     caller = Caller(ScriptedChat.of([answer] * 20), name="m", sleep=lambda seconds: None)
     with pytest.raises(ModelError):
         criticise({**BASE, "lr": 0.01}, context_of([done(0, 1.0)]), SPACE, [done(0, 1.0)], caller)
+
+
+NEAR, FAR = {**BASE, "lr": 0.01}, {**BASE, "lr": 0.1}
+
+
+def held(plan: float, other: float | None, instead: Config | None = FAR) -> Any:
+    """The verdict on `NEAR` when a scorer gives it `plan`, and `other` to what would run instead; no model speaks."""
+    scores = {0.01: plan, 0.1: other}
+    return judge(NEAR, [done(0, 1.0)], worth=lambda config: scores[config["lr"]], instead=instead)
+
+
+@settings(deadline=None)
+@given(st.floats(0.001, 0.999), st.floats(0.001, 0.999))
+def test_a_learnt_scorer_refuses_only_what_is_far_worse_than_what_would_run_instead(plan: float, other: float) -> None:
+    verdict, asked = held(plan, other)
+    assert verdict.accept is (plan >= SHARE * other)
+    assert (verdict.by, asked) == ("worth", [])
+    assert (verdict.step_score, verdict.pair_score) == (plan, None)
+
+
+def test_a_learnt_scorer_says_both_numbers() -> None:
+    verdict, _ = held(0.04, 0.35)
+    words = "its trial beats the best so far with probability 4%, the advisors' candidate with 35%"
+    assert (verdict.accept, verdict.reason) == (False, words)
+
+
+@pytest.mark.parametrize("instead", [None, NEAR], ids=["nothing", "the same"])
+def test_with_nothing_else_to_run_a_plan_stands(instead: Config | None) -> None:
+    assert held(0.001, None, instead)[0].accept
+
+
+def test_rules_and_risk_come_before_the_scorer() -> None:
+    trials = [done(0, 1.0)]
+    given = {"worth": lambda config: 0.9, "instead": FAR}
+    assert criticise(BASE, context_of(trials), SPACE, trials, None, **given).by == "rules"
+    assert criticise(NEAR, context_of(trials), SPACE, trials, None, risk=lambda c: 0.9, **given).by == "risk"
+    assert criticise(NEAR, context_of(trials), SPACE, trials, None, **given).by == "worth"
+    failures = [failed(0, Cause.CRASH)]
+    assert criticise(NEAR, context_of(failures), SPACE, failures, None, **given).by == "rules"

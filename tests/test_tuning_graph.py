@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from doubles import SPACE, FunctionRunner, Listening
 
+from luthier.agents.critic import Worth
 from luthier.graphs.events import NoiseMeasured, Said, Stopped, StopReason, TrialFinished, Warned
+from luthier.graphs.gating import Gates
 from luthier.graphs.loop import tune_study
 from luthier.models.choosing import letters_of
 from luthier.models.errors import ModelMissing
@@ -47,6 +49,9 @@ class ListAdvisor:
             Candidate({"lr": 0.001 * 1.5 ** (k + j), "units": 32 + j, "optimizer": "adam"}, "gp", f"step {j}")
             for j in range(3)
         ]
+
+
+ASKED = Gates(judge=None, worth=None)  # the critic asks the model
 
 
 @pytest.fixture
@@ -140,7 +145,8 @@ def test_a_refused_plan_goes_back_without_a_further_decision(study: Study) -> No
 
     heard = Listening()
     model = ScriptedChat.of(script)
-    tune(study, FunctionRunner(bowl), 2, workflow="planner-critic", model=model, advisors=[ListAdvisor()], listen=heard)
+    options = {"model": model, "advisors": [ListAdvisor()], "listen": heard, "gates": ASKED}
+    tune(study, FunctionRunner(bowl), 2, workflow="planner-critic", **options)
     critic = [e.text for e in heard.of(Said) if e.role == "critic"]  # type: ignore[attr-defined]
     assert critic[0].startswith("sends it back")
     first = [s["text"] for s in study.trials[1].extra["agents"] if s["role"] == "planner"]
@@ -159,7 +165,7 @@ def test_after_two_refusals_the_advisors_decide(study: Study) -> None:
 
     stubborn = WORKFLOWS["planner-critic"].model_copy(update={"decisions": 9})
     model = ScriptedChat.of(script)
-    tune(study, FunctionRunner(bowl), 2, workflow=stubborn, model=model, advisors=[ListAdvisor()])
+    tune(study, FunctionRunner(bowl), 2, workflow=stubborn, model=model, advisors=[ListAdvisor()], gates=ASKED)
     extra = study.trials[1].extra
     begin, end = ["summarize", "recall", "advise"], ["take", "gate", "run", "record"]
     assert extra["ran"] == [*begin, *["plan", "criticise"] * 3, *end]
@@ -177,11 +183,30 @@ def test_a_debate_is_decided_by_the_critic_s_scores(study: Study) -> None:
         return Scored({k: 0.9 if wanted in v else 0.05 for k, v in letters.items()})
 
     model = ScriptedChat.of(script)
-    tune(study, FunctionRunner(bowl), 2, workflow="debate", model=model, advisors=[ListAdvisor()])
+    tune(study, FunctionRunner(bowl), 2, workflow="debate", model=model, advisors=[ListAdvisor()], gates=ASKED)
     trial = study.trials[1]
     assert trial.config["units"] == 33
     assert trial.extra["decisions"] == 4
     assert [s["role"] for s in trial.extra["agents"]] == ["summarizer", "planner explore", "planner exploit", "critic"]
+
+
+@pytest.mark.parametrize(("workflow", "decisions"), [("planner-critic", 1), ("debate", 2)])
+def test_a_learnt_scorer_judges_plans_without_the_model(study: Study, workflow: str, decisions: int) -> None:
+    def script(messages: list[Any]) -> Scored:
+        letters = letters_of(str(messages[-1].text))
+        assert "worth a trial" not in letters.values()
+        wanted = "33" if "not been tried" in str(messages[-1].text) else "34"
+        return Scored({k: 0.9 if wanted in v else 0.05 for k, v in letters.items()})
+
+    def worth(space: Space, trials: Sequence[Trial], direction: Direction, metric: str) -> Worth:
+        assert (direction, metric, len(trials)) == (Direction.MINIMIZE, "loss", 1)
+        return lambda config: {32: 0.5, 33: 0.4, 34: 0.1}[int(config["units"])]
+
+    model, gates = ScriptedChat.of(script), Gates(judge=None, worth=worth)
+    tune(study, FunctionRunner(bowl), 2, workflow=workflow, model=model, advisors=[ListAdvisor()], gates=gates)
+    trial = study.trials[1]
+    assert trial.config["units"] in (32, 33)  # 34 is far below what the advisors would run, 32
+    assert trial.extra["decisions"] == decisions
 
 
 @pytest.mark.parametrize("workflow", ["planner", "planner-critic"])
