@@ -33,8 +33,8 @@ MOST_RECALLED = 200  # trials of other studies, the first ones given; more make 
 MOST_WEIGHT = 20.0  # of them all, in own trials: a long memory must not outvote a study for ever
 LEVEL = 3.0  # prior deviation of the level, in logits
 ELSEWHERE = 2.0  # prior deviation of what another study's level is off by, and of a task feature's effect
-# Prior mean and deviation of effects over a hyperparameter's whole range, in logits (docs/gate.md: chosen on one half
-# of nanochat's tuners and of TaskSet's tasks, reported on the other).
+# Prior mean and deviation of effects over a hyperparameter's whole range, in logits. Chosen on one half of nanochat's
+# tuners, reported on the other (docs/gate.md).
 SIZE, SIZE_SPREAD, REST_SPREAD = 4.0, 4.0, 0.7
 OPEN_SPREAD = 4.0
 DERIVED, DERIVED_SPREAD, BESIDE_SIZE, BESIDE_REST = 12.0, 8.0, 1.0, 0.5

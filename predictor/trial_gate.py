@@ -85,7 +85,7 @@ class TrialGate:
         done = [t for t in trials if t.finished]
         self._own = len(done)
         self._failure.fit(done)
-        self._no_win.fit(done, noise)
+        self._no_win.fit(done if self._own >= LOSES_FROM else [], noise)  # it takes a third of a second
         known = done if any(t.died_there for t in done) else [*done, *self._recalled]
         self._died = _typical([t.seconds for t in known if t.died_there])
         self._ended = _typical([t.seconds for t in done if t.state in (State.COMPLETE, State.PRUNED)])
