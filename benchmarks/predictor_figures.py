@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from predictor_models import OURS
 from scipy.special import xlogy
 from stats import LEVEL
 
@@ -186,6 +187,12 @@ def probe_taus(part: Part, after: np.ndarray, count: int, fold: np.ndarray) -> d
     return {name: np.asarray(np.mean([one[name] for one in each], axis=0)) for name in each[0]}
 
 
+def compared(part: Part, found: Estimates) -> dict[str, np.ndarray]:
+    """What ablations are judged by."""
+    area = aucs(part, found)
+    return {"auc": area["auc"], "auc-within": area["auc-within"], "log-loss": row_metrics(part, found)["log-loss"]}
+
+
 def figures(
     part: Part, split: str, domain: str, fold: np.ndarray, found: Mapping[str, Estimates], baselines: Sequence[str]
 ) -> Iterator[Figure]:
@@ -195,9 +202,12 @@ def figures(
         name: max((b for b in baselines if b in area), key=lambda b: float(np.nan_to_num(area[b][name][0])), default="")
         for name in ("auc", "auc-within")
     }
+    ours = compared(part, found[OURS]) if OURS in found else {}
     for model, estimates in found.items():
         values = {**row_metrics(part, estimates), **rankings(part, estimates, fold)}
         values |= {name: area[model][name] for name in ("auc", "auc-within")}
+        if ours and model not in (OURS, *baselines):  # what a part that is taken away, or added, does
+            values |= {f"{n}-minus-{OURS}": v - ours[n] for n, v in compared(part, estimates).items()}
         values |= {f"{n}-minus-best": area[model][n] - area[b][n] for n, b in best.items() if b and model != b}
         if split == "suite":
             values["abstains-when-wrong-and-sure"] = abstaining(part, estimates)

@@ -1,6 +1,6 @@
 """Makes the predictor that ships with the package: `predictor/shipped.pt` and its card, `predictor/shipped.md`.
 
-    python benchmarks/ship_predictor.py --data ../shared/data --also both-arms
+    python benchmarks/ship_predictor.py --data ../shared/data
 
 It learns from AFlow's archive, and from other logs that are named with `--also`. The same data and versions give the
 same numbers; only the date and the seconds differ. Large tables are kept in half precision, after a check that this
@@ -8,7 +8,7 @@ moves no estimate by 0.001.
 
 For a benchmark on a suite of its logs, a version that never saw that suite:
 
-    python benchmarks/ship_predictor.py --data ../shared/data --also both-arms --without lcbench --out no-lcbench.pt
+    python benchmarks/ship_predictor.py --data ../shared/data --without GSM8K --out without-gsm8k.pt
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from luthier.predictor.logs import Logs
 from luthier.predictor.own_logs import write_logs
 from luthier.predictor.sources import read_source
 from luthier.predictor.splits import SPLITS, families
-from luthier.predictor.study_logs import FILE, SUITE
+from luthier.predictor.study_logs import SUITE
 from luthier.predictor_open import with_known
 from luthier.predictor_train import train
 from luthier.stages import stages
@@ -92,7 +92,9 @@ def without(logs: Logs, names: Sequence[str]) -> Logs:
 
 
 def _told(place: Path) -> str:
-    return BOTH_ARMS if place.is_dir() and any(place.glob(f"*/{FILE}")) else read_source(place).kind
+    found = read_source(place)
+    both_arms = set(found.logs.suite.tolist()) == {SUITE} and bool((found.logs.runs == 2).all())
+    return BOTH_ARMS if both_arms else found.kind
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ class Ability:
         of_workflow = np.concatenate([b.columns for b in self.blocks() if b.name.split(":")[0] in OF_WORKFLOW])
         columns = self.design.columns(pairs)[:, of_workflow].toarray()
         covariance = self._fitted().covariance[np.ix_(of_workflow, of_workflow)]
-        return np.asarray(np.einsum("ij,jk,ik->i", columns, covariance, columns) + self._new_graph(pairs))
+        return np.asarray(((columns @ covariance) * columns).sum(axis=1) + self._new_graph(pairs))
 
     def probed(self, runs: Logs) -> Probed:
         """This predictor after a few runs of new workflows or models, without retraining."""

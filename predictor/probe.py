@@ -52,7 +52,8 @@ class Probed:
     def predict(self, pairs: Pairs) -> Estimates:
         """What is believed of each pair after the probes; it abstains where the trained estimator does."""
         mean, variance = self.logit(pairs)
-        return Estimates(mixed.probability(mean, variance), np.sqrt(variance), self._ability.predict(pairs).abstains)
+        new_suite, _ = self._ability.design.unseen(pairs)
+        return Estimates(mixed.probability(mean, variance), np.sqrt(variance), new_suite)
 
     def _new_models(self, runs: Logs) -> set[str]:
         asked = {model for i in np.unique(runs.workflow) for model in runs.workflows[i].models if model}

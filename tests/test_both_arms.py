@@ -28,6 +28,7 @@ import both_arms  # noqa: E402
 import ship_predictor  # noqa: E402
 import suites  # noqa: E402
 import tuning  # noqa: E402
+import tuning_prior  # noqa: E402
 
 values = st.floats(-5, 5)
 SPACE = Space({"x": Float(0.0, 1.0, default=0.9), "y": Int(1, 10, default=8)})
@@ -149,6 +150,21 @@ def test_a_run_is_logs_to_learn_from_and_goes_on_where_it_stopped(tmp_path: Path
     found = read_source(tmp_path)
     assert (len(found.logs), found.skipped, found.logs.runs.sum()) == (6, 0, 12)
     assert set(found.logs.suite) == {"tuning"}
+
+
+@pytest.mark.usefixtures("bowls")
+def test_each_suite_is_asked_about_by_what_was_learnt_from_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["--data", str(tmp_path), "--model", "none", "--memory", "none", "--each", "1", "--out", str(tmp_path)]
+    assert both_arms.main([*told, "--suites", "one,other", "--states", "4", "--workflows", "chance"]) == 0
+    monkeypatch.setattr(sys, "argv", ["tuning_prior.py", str(tmp_path), "--embedder", "none"])
+    monkeypatch.setenv("COLUMNS", "160")
+    capsys.readouterr()
+    tuning_prior.main()
+    out = capsys.readouterr().out
+    assert "one, asked about other (2)" in out
+    assert all(f"{suite}: chance" in out for suite in ("one", "other"))
 
 
 @pytest.mark.usefixtures("bowls")
