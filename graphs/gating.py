@@ -53,8 +53,8 @@ class Judge(Protocol):
         """Learn from the finished trials; `noise` is the standard deviation of equal runs."""
         ...
 
-    def judge(self, config: Config) -> Judgement:
-        """Whether a configuration is to be skipped, and why."""
+    def judge(self, config: Config, *, searched: bool = False) -> Judgement:
+        """Whether a configuration is to be skipped; `searched` where an advisor found it to be the most promising."""
         ...
 
 

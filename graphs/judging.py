@@ -15,6 +15,7 @@ from ..trials.advisor import seed_for
 from .parts import Parts
 from .state import Choice, Skip, State, Update, say
 
+SEARCHES = frozenset({"transfer", "bayes", "gp"})  # advisors that look for the most promising candidate themselves
 RUN: Update = {"verdict": "run"}
 
 
@@ -24,7 +25,7 @@ def judge_node(state: State, parts: Parts, node: Node) -> Update:
     if judge is None:
         return RUN
     skips = state.get("skips", [])
-    judged = judge.judge(state["choice"]["config"])
+    judged = judge.judge(state["choice"]["config"], searched=state["choice"]["source"] in SEARCHES)
     if not judged.skip:
         return RUN
     skip = _skip(state["choice"], judged)

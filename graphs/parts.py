@@ -188,8 +188,10 @@ class Parts:
         return self._judge
 
     def _derived(self, space: Space) -> list[Derived]:
-        """What may tell where runs fail. A model reads the script for it once a run has failed, and only then."""
-        caller = self.caller if any(t.died_there for t in self.trials) and self._answers() else None
+        """What may tell where runs fail. A capable model reads the script for it once a run has failed; what a small
+        one reads there is worth less than nothing (docs/gate.md)."""
+        asks = self.mode == "propose" and any(t.died_there for t in self.trials) and self._answers()
+        caller = self.caller if asks else None
         try:
             return features_of(self.study.folder, space, self.runner, caller)
         except ModelError as error:

@@ -72,7 +72,8 @@ class TrialGate:
         self._no_win = NoWin(space, direction, seed=seed)
         self._recalled = [r.trial for r in remembered]
         self._fails, self._loses = fails, loses
-        self._own = 0
+        self._done: list[Trial] = []
+        self._noise: float | None = None
         self._died: float | None = None  # seconds
         self._ended: float | None = None
 
@@ -82,29 +83,40 @@ class TrialGate:
         Args:
             noise: standard deviation of equal runs, in units of the metric; None counts as none.
         """
-        done = [t for t in trials if t.finished]
-        self._own = len(done)
+        self._done = done = [t for t in trials if t.finished]
+        self._noise = noise
         self._failure.fit(done)
-        self._no_win.fit(done if self._own >= LOSES_FROM else [], noise)  # it takes a third of a second
+        self._no_win.fit([], noise)
         known = done if any(t.died_there for t in done) else [*done, *self._recalled]
         self._died = _typical([t.seconds for t in known if t.died_there])
         self._ended = _typical([t.seconds for t in done if t.state in (State.COMPLETE, State.PRUNED)])
         return self
 
-    def judge(self, config: Config) -> Judgement:
-        """Whether this configuration is worth running."""
+    def judge(self, config: Config, *, searched: bool = False) -> Judgement:
+        """Whether this configuration is worth running.
+
+        Args:
+            searched: an advisor found it to be the most promising under a process over the same trials; whether it can
+                win is then not asked again.
+        """
         try:
-            failure, no_win = (_one(model.probability([config])) for model in (self._failure, self._no_win))
+            failure = _one(self._failure.probability([config]))
+            no_win = None if searched else _one(self._winning().probability([config]))
         except (SpaceError, TypeError, ValueError, KeyError, OverflowError):
             return NOTHING  # a configuration that the space does not know: rules refuse it, not this gate
-        seconds = self._seconds(failure)
         reason = self._reason(failure, no_win)
-        return Judgement(bool(reason), reason, failure, no_win, seconds)
+        return Judgement(bool(reason), reason, failure, no_win, self._seconds(failure))
+
+    def _winning(self) -> NoWin:
+        """Fitted when it is first asked: that takes a third of a second."""
+        if not self._no_win.ready and len(self._done) >= LOSES_FROM:
+            self._no_win.fit(self._done, self._noise)
+        return self._no_win
 
     def _reason(self, failure: float | None, no_win: float | None) -> str:
-        if failure is not None and failure >= self._fails and self._own >= FAILS_FROM:
+        if failure is not None and failure >= self._fails and len(self._done) >= FAILS_FROM:
             return f"it fails with probability {failure:.0%}"
-        if no_win is not None and no_win >= self._loses and self._own >= LOSES_FROM:
+        if no_win is not None and no_win >= self._loses and len(self._done) >= LOSES_FROM:
             return f"it does not beat the best with probability {no_win:.2%}"
         return ""
 

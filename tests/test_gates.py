@@ -44,7 +44,7 @@ class Refusing:
     def fit(self, trials: Sequence[Trial], noise: float | None) -> None:
         self.seen.append(trials)
 
-    def judge(self, config: Config) -> Judgement:
+    def judge(self, config: Config, *, searched: bool = False) -> Judgement:
         skip = self._rule(config)
         return Judgement(skip, "it fails with probability 90%" if skip else "", 0.9 if skip else 0.1, None, 2.0)
 
@@ -159,7 +159,7 @@ def test_the_real_judge_learns_where_runs_fail(study: Study) -> None:
 
 def test_a_model_reads_the_script_once_a_run_has_failed(study: Study, tmp_path: Path) -> None:
     tune_study(study, FunctionRunner(half), budget=Budget(trials=9), noise=0, advisors=[Drawing()],
-               model=RandomChat(), model_name="random", gates=Gates(audits=0.0))  # fmt: skip
+               model=RandomChat(), model_name="random-32b", gates=Gates(audits=0.0))  # fmt: skip
     assert any(t.died_there for t in study.finished)
     kept = json.loads((study.folder / "features.json").read_text())
     assert all(isinstance(text, str) for text in kept)

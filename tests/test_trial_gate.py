@@ -139,3 +139,10 @@ def test_of_many_trials_the_best_are_kept_and_each_once(values: list[float]) -> 
     kept = _spread(np.array(values))
     assert len(set(kept.tolist())) == len(kept) == min(len(values), MOST)
     assert max(values) in np.array(values)[kept]
+
+
+def test_what_an_advisor_searched_for_is_asked_only_whether_it_fails() -> None:
+    gate = TrialGate(SPACE, LOW, loses=0.99).fit(drawn(60), noise=0.001)
+    assert not gate.judge({"x": 0.95, "units": 64}, searched=True).skip
+    assert gate.judge({"x": 0.95, "units": 64}, searched=True).no_win is None
+    assert gate.judge({"x": 0.3, "units": 1000}, searched=True).skip
