@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..agents.prompts import prompt_hashes
 from ..predictor.records import WorkflowRecord, record_of
+from ..predictor.study_logs import tuning_task
 from ..predictor.workflow import WORKFLOWS, Node, Workflow
 from ..trials.records import Trial
 from .accounts import improved, so_far
@@ -49,7 +50,7 @@ def _line(parts: Parts, trial: Trial) -> WorkflowRecord:
     return record_of(
         workflow,
         ran,
-        task=f"tune {study.metric} ({study.direction}) of {study.name}",
+        task=tuning_task(study.metric, study.direction, study.name),
         task_id=_task_id(parts, trial),
         label=improved(trial, study.direction.sign),
         value=trial.value,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .predictor.workflow import Workflow
 
 MOST_STUDIES = 50  # beside this one, the latest
-TASK = "tune {metric} ({direction}) of {name}"  # as trials are logged
+_TURNS_TELL = "a workflow's turns alone tell what it is worth"
 
 
 def gates_of(study: Study, audits: float, listen: Callable[[Event], None]) -> Gates:
@@ -37,28 +37,31 @@ class Prior:
     def __call__(self, workflows: Sequence[Workflow]) -> list[float | None]:
         """The probability that each beats what the advisors alone would try; None where the predictor abstains."""
         from .predictor.logs import Task
-        from .predictor.study_logs import SUITE, as_planned
+        from .predictor.study_logs import SUITE, as_planned, tuning_task
         from .predictor_ask import pairs_of
 
         if (ability := self._read()) is None:
             return [None] * len(workflows)
         study = self._study
-        text = TASK.format(metric=study.metric, direction=study.direction, name=study.name)
-        task = Task(study.name, SUITE, text)
+        task = Task(study.name, SUITE, tuning_task(study.metric, study.direction, study.name))
         found = ability.predict(pairs_of([(as_planned(one), task) for one in workflows]))
         known = zip(found.probability.tolist(), found.abstains.tolist(), strict=True)
         return [None if abstains else probability for probability, abstains in known]
 
     def _read(self) -> Ability | None:
+        """The user's own predictor; the one that ships has seen no tuning, and opening it takes seconds."""
         from .predictor.errors import CheckpointFault
-        from .predictor_open import open_ability, open_checkpoint
+        from .predictor.study_logs import SUITE
+        from .predictor_open import NAME, checkpoint_path, open_ability, open_checkpoint
 
-        if not self._opened:
-            self._opened = True
+        if not self._opened and checkpoint_path(NAME).is_file():
             try:
                 self._ability = open_ability(open_checkpoint(None))
             except CheckpointFault as error:
-                self._listen(Warned(f"{error}; until then a workflow's turns tell what it is worth"))
+                self._listen(Warned(f"{error}; {_TURNS_TELL}"))
+            if self._ability is not None and SUITE not in self._ability.design.suites:
+                self._listen(Warned(f"your predictor has not seen suite {SUITE!r}; {_TURNS_TELL}"))
+        self._opened = True
         return self._ability
 
 

@@ -88,6 +88,11 @@ def as_planned(workflow: Workflow) -> LoggedWorkflow:
     return run_of(LogLine.model_validate({**described(workflow), **_NO_TASK}))[0]
 
 
+def tuning_task(metric: str, direction: str, name: str) -> str:
+    """The text of a study as a task."""
+    return f"tune {metric} ({direction}) of {name}"
+
+
 def task_of(record: WorkflowRecord) -> Task:
     """What a trial is as a task; only what was known before it ran is read."""
     return Task(str(record.task_id), SUITE, record.task, ", ".join(_facts(record)))
