@@ -100,7 +100,7 @@ def test_every_figure_is_there_once_and_lies_in_its_interval(logs: Logs, tmp_pat
     names = [(f.split, f.domain, f.model, f.metric) for f in found]
     assert len(set(names)) == len(names)
     assert {f.split for f in found} == set(SPLITS)
-    assert {f.model for f in found} == {*SMALL, benchmark.ALONE}
+    assert {f.model for f in found} == {*SMALL, benchmark.ALONE, benchmark.KNOWING}
     every = {"accuracy", "auc", "auc-within", "brier", "log-loss", "calibration-error", "kendall-tau", "top-1-regret"}
     assert {*every, "utility", "auc-minus-best", "auc-within-minus-best"} <= {
         f.metric for f in found if f.model == OURS
