@@ -85,6 +85,8 @@ def _of_gate(gate: Skipped) -> Iterator[str]:
 
 def _of_turns(turns: Spared) -> Iterator[str]:
     yield f"Model or not: {_many(turns.turns, 'turn')} without the model, {turns.asked} with it."
+    if not turns.turns and not turns.asked:
+        return
     if turns.tokens is None or turns.seconds is None:
         yield "  Saved: not known, since no study had turns of both kinds."
         return
