@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from luthier.memory.sqlite_store import SQLiteStore
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+settings.register_profile("no deadline", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("no deadline")
 
 _HOME, _NUMBERS = tempfile.TemporaryDirectory(prefix="luthier-tests-"), count()
 

@@ -108,7 +108,7 @@ def test_runs_that_repeat_each_other_count_less() -> None:
     assert Rasch().fit(copied).rho > Rasch().fit(logs).rho
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 40), st.integers(1, 4), st.integers(1, 6))
 def test_any_counts_give_finite_effects_and_a_covariance(seed: int, n: int, d: int, k: int) -> None:
     rng = np.random.default_rng(seed)
@@ -122,7 +122,7 @@ def test_any_counts_give_finite_effects_and_a_covariance(seed: int, n: int, d: i
     assert (np.linalg.eigvalsh(found.covariance) > 0).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 5), st.integers(1, 4))
 def test_sums_over_tasks_and_kinds_are_sums_over_rows(seed: int, n: int, k: int, m: int) -> None:
     rng = np.random.default_rng(seed)

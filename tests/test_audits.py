@@ -44,7 +44,7 @@ def facts(audits: list[Audit], skips: int = 1000, instead: int = 500) -> Facts:
 
 
 @given(st.integers(1, 400), st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_of_zeros_and_ones_it_is_the_interval_of_clopper_and_pearson(n: int, data: st.DataObject) -> None:
     wins = data.draw(st.integers(0, n))
     found = bounded_mean([1.0] * wins + [0.0] * (n - wins), bound=1.0)
@@ -64,7 +64,7 @@ gains = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
 
 @given(gains, st.floats(0.1, 10))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_the_interval_has_its_mean_stays_within_the_bound_and_grows_with_the_unit(
     values: list[float], by: float
 ) -> None:
@@ -79,7 +79,7 @@ def asdict_times(found: Estimate, by: float) -> tuple[float, float, float]:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(0.1, 5)), min_size=2, max_size=20), st.randoms())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_order_of_values_and_the_unit_of_weights_do_not_matter(
     pairs: list[tuple[float, float]], random: Any
 ) -> None:
@@ -153,7 +153,7 @@ KEYS = (*FACTS, "turn", "tokens", "model_seconds", "energy", "cause", "workflow"
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(KEYS), JUNK), max_size=4), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_fact_is_too_odd_to_be_passed_over(extras: list[dict[str, Any]], fails: bool) -> None:
     trials = [trial(i, None if fails else float(i), **extra) for i, extra in enumerate(extras)]
     found = savings_of(facts_of(trials, Direction.MAXIMIZE))

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage
 
@@ -179,7 +179,6 @@ def held(plan: float, other: float | None, instead: Config | None = FAR) -> Any:
     return judge(NEAR, [done(0, 1.0)], worth=lambda config: scores[config["lr"]], instead=instead)
 
 
-@settings(deadline=None)
 @given(st.floats(0.001, 0.999), st.floats(0.001, 0.999))
 def test_a_learnt_scorer_refuses_only_what_is_far_worse_than_what_would_run_instead(plan: float, other: float) -> None:
     verdict, asked = held(plan, other)

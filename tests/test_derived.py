@@ -77,7 +77,7 @@ class TestUsable:
         assert len(derived_of(many, SPACE)) == MOST
 
     @given(seed=st.integers(0, 999))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     def test_a_column_is_about_the_unit_range_and_rises_with_its_value(self, seed: int) -> None:
         (feature,) = derived_of(["HIDDEN * num_layers * batch_size"], SPACE)
         rng = np.random.default_rng(seed)

@@ -152,7 +152,7 @@ def test_a_stopped_trial_ran_and_a_failure_without_a_cause_says_nothing() -> Non
 
 
 @given(seed=st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_columns_lie_in_the_unit_cube_and_know_what_is_off(seed: int) -> None:
     columns = SpaceColumns(SPACE)
     config = SPACE.sample(np.random.default_rng(seed))
@@ -168,7 +168,7 @@ class TestLogit:
         seed=st.integers(0, 99),
         spread=st.floats(0.1, 20.0),
     )
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     def test_probabilities_are_inside_and_a_row_is_foreseen_worse_without_itself(
         self, labels: list[bool], seed: int, spread: float
     ) -> None:

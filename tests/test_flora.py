@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from logged import any_logs, as_data, line
 
@@ -43,7 +43,6 @@ def written(path: Path, *lines: dict[str, Any] | str) -> Path:
     return path
 
 
-@settings(deadline=None)
 @given(any_logs())
 def test_our_own_file_loses_nothing(logs: Logs) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -52,7 +51,6 @@ def test_our_own_file_loses_nothing(logs: Logs) -> None:
             assert as_data(read_logs(Path(folder) / name)) == as_data(logs)
 
 
-@settings(deadline=None)
 @given(any_logs())
 def test_flora_s_layout_keeps_what_it_has_keys_for(logs: Logs) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +152,6 @@ def test_a_bad_line_is_named_and_the_rest_kept(name: str, tmp_path: Path) -> Non
         read_logs(path)
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*LogLine.model_fields]), JSON))
 def test_nothing_that_a_line_may_hold_breaks_the_reader(changes: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:

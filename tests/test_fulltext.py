@@ -50,7 +50,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Con
     st.integers(1, 60),
     st.sampled_from([Filter(), Filter(studies=("a",))]),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_best_are_those_of_all_ranked(
     connection: sqlite3.Connection, asked: list[int], k: int, where: Filter
 ) -> None:

@@ -90,7 +90,7 @@ orders = st.dictionaries(st.sampled_from(["$gt", "$gte", "$lt", "$lte", "$ne", "
 filters = st.dictionaries(st.sampled_from(["a", "b"]), values, max_size=2) | orders.map(lambda order: {"n": order})
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(puts, max_size=4), max_size=5), st.lists(st.tuples(namespaces, filters), max_size=5))
 def test_it_says_what_langgraph_s_own_store_says(
     tmp_path_factory: pytest.TempPathFactory,

@@ -77,7 +77,7 @@ def test_a_note_with_any_text_is_data_in_the_prompt(text: str) -> None:
         assert body.count("</data>") == body.count('<data name="')
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10_000))
 def test_any_answer_within_the_schema_makes_words_that_a_note_can_hold(seed: int) -> None:
     try:

@@ -111,7 +111,7 @@ texts |= st.lists(st.sampled_from((*LOOK_ALIKES, "\n", "\r", " ", "a")), max_siz
 numbers = st.none() | st.floats()
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(texts, texts, numbers, st.booleans(), st.booleans(), st.sampled_from(["lesson", "trial", "", "both"]))
 def test_any_memory_comes_back(
     text: str, new: str, value: float | None, person: bool, recalled: bool, forgotten: str

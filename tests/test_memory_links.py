@@ -129,7 +129,7 @@ steps = st.tuples(
 meanwhile = st.lists(st.sampled_from(["learn", "undo", "forget", "unlink"]), max_size=3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(steps, meanwhile), min_size=1, max_size=5))
 def test_after_any_studies_each_link_is_there_once_and_resolves(done: list[tuple[tuple, list[str]]]) -> None:  # type: ignore[type-arg]
     with tempfile.TemporaryDirectory() as folder, closing(SQLiteStore(Path(folder) / "memory.db")) as store:

@@ -205,7 +205,7 @@ def direction(one: Note) -> np.ndarray:
 
 
 AnySequence.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=40, stateful_step_count=30, suppress_health_check=list(HealthCheck)
 )
 test_any_sequence_of_changes_keeps_the_memory_whole = AnySequence.TestCase
 

@@ -48,7 +48,7 @@ def path(tmp_path: Path) -> Path:
     return place
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 99),
     tasks=st.integers(2, 14),

@@ -69,7 +69,7 @@ def test_before_training_there_is_nothing_to_explain() -> None:
         parts_of(Ability(Encoder(None)), logs.workflows[0], logs.tasks[0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(workflow=workflows("w"), data=st.data())
 def test_taking_a_step_out_keeps_what_led_where(workflow: LoggedWorkflow, data: st.DataObject) -> None:
     count = len(workflow.nodes)

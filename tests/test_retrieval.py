@@ -64,7 +64,7 @@ filters = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     query=queries,
     where=filters,
@@ -162,7 +162,7 @@ def test_hops_go_as_far_as_they_are_told_and_lose_weight(store: Store) -> None:
         assert [one.score for one in found] == pytest.approx(expected)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=queries, weight=st.floats(0.05, 1), hops=st.integers(1, 3), fusion=st.sampled_from(FUSIONS))
 def test_what_a_hop_brings_never_comes_before_what_it_came_from(
     crowd: Store, query: str, weight: float, hops: int, fusion: Fusion
@@ -249,7 +249,7 @@ def test_nothing_of_a_hidden_task_comes_in_by_a_link(store: Store, fusion: Fusio
     assert ids(answer) == {own.id, found.id}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(where=filters)
 def test_passing_is_the_filter(crowd: Store, where: Filter) -> None:
     everything = [*(one.id for one in crowd.notes()), "lesson-nowhere"]

@@ -64,7 +64,7 @@ def features(trials: list[Trial], config: Config, direction: Direction = Directi
     return dict(zip(FEATURES, row.tolist(), strict=True))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(studies(), configs(), st.sampled_from(list(Direction)))
 def test_any_study_gives_finite_numbers_and_a_probability(
     trials: list[Trial], config: Config, direction: Direction
@@ -78,7 +78,7 @@ def test_any_study_gives_finite_numbers_and_a_probability(
     assert merged is None or 0 < merged < 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(studies(), configs(), st.floats(0.1, 100), st.floats(-50, 50))
 def test_neither_unit_nor_offset_nor_sign_of_the_metric_matters(
     trials: list[Trial], config: Config, scale: float, shift: float
@@ -103,7 +103,7 @@ def test_neither_unit_nor_offset_nor_sign_of_the_metric_matters(
     assert mirrored == pytest.approx(row, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(studies(), configs(), configs(), values)
 def test_what_comes_later_changes_nothing(trials: list[Trial], config: Config, later: Config, value: Any) -> None:
     """The judge of the first trials says the same, whatever is appended after them and still runs."""
@@ -113,7 +113,7 @@ def test_what_comes_later_changes_nothing(trials: list[Trial], config: Config, l
     assert StepJudge.of(SPACE, trials[::-1], Direction.MINIMIZE, "loss")(config) == judged
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(studies(), configs())
 def test_the_merged_score_is_that_of_a_study_without_its_latest_trial(trials: list[Trial], config: Config) -> None:
     finished = [t for t in trials if t.finished]
@@ -163,14 +163,12 @@ def test_the_process_knows_what_it_was_told() -> None:
     assert far["deviation"] > process.ask(best)["deviation"]
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(units, units, st.booleans()), max_size=8), units, units)
 def test_neighbours_stay_between_what_was_seen_and_what_is_expected(rows: list[Any], x: float, y: float) -> None:
     points, facts = np.array([r[:2] for r in rows]).reshape(-1, 2), np.array([float(r[2]) for r in rows])
     assert -1e-9 <= around(np.array([x, y]), points, facts, 0.5) <= 1 + 1e-9
 
 
-@settings(deadline=None)
 @given(configs(), configs())
 def test_a_change_and_its_opposite_cancel_out_in_numbers(a: Config, b: Config) -> None:
     places = Places(SPACE)
@@ -189,7 +187,6 @@ def test_the_file_that_ships_is_small_and_for_these_features() -> None:
         StepReward.of({**stored, "features": [*FEATURES, "another"]})
 
 
-@settings(deadline=None)
 @given(st.lists(st.floats(-10, 10), min_size=len(FEATURES), max_size=len(FEATURES)))
 def test_trees_add_up(row: list[float]) -> None:
     trees = [["trials", 0.0, -1.0, ["far", 0.5, 0.25, 2.0]], 0.5]

@@ -46,7 +46,7 @@ outcomes = st.builds(
 
 
 @given(outcome=outcomes, reason=st.text(max_size=40))
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 def test_what_goes_in_comes_out_of_another_study_object(
     tmp_path_factory: pytest.TempPathFactory, outcome: Outcome, reason: str
 ) -> None:

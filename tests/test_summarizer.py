@@ -52,7 +52,7 @@ def test_the_text_stays_within_its_budget(n: int, tokens: int) -> None:
 
 
 @given(st.integers(0, 400), st.integers(0, 30))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_any_budget_is_kept_by_any_count(tokens: int, n: int) -> None:
     def words(text: str) -> int:
         return len(text.split())

@@ -47,7 +47,7 @@ def test_equal_and_huge_values_do_no_harm(values: np.ndarray) -> None:
     offset=st.floats(-1e3, 1e3),
     scale=st.floats(0.1, 10.0),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_units_and_offset_do_not_matter(values: list[float], offset: float, scale: float) -> None:
     given_values = np.round(values, 3)
     moved = standardised(offset + scale * given_values)

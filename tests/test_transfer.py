@@ -73,7 +73,7 @@ def test_a_portfolio_serves_first_the_many_and_then_the_rest() -> None:
 
 
 @given(scale=st.floats(0.01, 1000), offset=st.floats(-1000, 1000))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_metric_s_unit_does_not_matter(scale: float, offset: float) -> None:
     points, values = studied(PEAKS[0], n=6, seed=9)
     grid = np.random.default_rng(3).random((50, 2))

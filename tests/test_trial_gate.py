@@ -134,7 +134,7 @@ def test_no_win_chances_are_about_as_often_right_as_they_say() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_of_many_trials_the_best_are_kept_and_each_once(values: list[float]) -> None:
     kept = _spread(np.array(values))
     assert len(set(kept.tolist())) == len(kept) == min(len(values), MOST)

@@ -46,7 +46,7 @@ TURNS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(turns=TURNS, past=TURNS, seed=st.integers(0, 2**31))
 def test_every_draw_has_its_probability_and_can_be_made_again(turns: list[Turn], past: list[Turn], seed: int) -> None:
     drawn = draw_turn(ARMS, turns, seed=seed, past=past)
