@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from doubles import complete
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from luthier.trials.extrapolation import MIN_REPORTS, Curve, Extrapolator, regression
@@ -120,6 +120,7 @@ class TestStopper:
             stopper.should_stop(step, -GOOD[step])
         assert stopper.expected == pytest.approx(-GOOD[-1], abs=0.05)
 
+    @example([[0.0, 8.98846567431158e307]] * 2, [0.0], Direction.MINIMIZE)
     @given(st.lists(curves, max_size=5), curves, st.sampled_from(list(Direction)))
     def test_anything_may_be_reported(self, done: list[list[float]], curve: list[float], direction: Direction) -> None:
         trials = [complete(i, {}, values[-1], values) for i, values in enumerate(done)]

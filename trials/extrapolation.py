@@ -26,6 +26,7 @@ FREEDOM = 2.0  # curves that the prior's doubt counts as much as
 RECALLED = 5.0  # own curves that all recalled ones together count as, at most
 WINDOW = np.linspace(0.9, 1.0, 5)  # of the steps so far: what counts as the present level, so that noise averages out
 MIN_REPORTS = 3  # of a curve, before anything is said about its end
+LARGEST = 1e300  # a scale: sums of two are finite
 BEYOND = 1e6  # scales: no forecast lies farther
 FAR = 3.0  # scales above the goal: what is worse counts as no worse, or one diverged curve would rule the regression
 
@@ -84,7 +85,7 @@ class Extrapolator:
         recents, remaining = np.concatenate(rows, axis=1)
         mean, deviation, freedom = regression(power * recents, remaining, weights, power * recent)
         cut = self._own.scaled(costs[-1:], BEYOND)[0] - scaled[-1]  # what lies beyond `FAR` is known all the same
-        return Forecast(*self._own.back(level + mean + cut, deviation), freedom)
+        return Forecast(*self._own.back(float(level + mean + cut), deviation), freedom)
 
 
 def regression(x: np.ndarray, y: np.ndarray, weights: np.ndarray, at: float) -> tuple[float, float, float]:
@@ -115,9 +116,9 @@ class _Study:
         self._end = float(np.median([curve.steps[-1] for curve in curves]))
         self._gap = max((self._end - self._first) / max(float(np.median([len(c.steps) for c in curves])) - 1, 1), 1e-9)
         finals = [curve.costs[-1] if curve.final is None else curve.final for curve in curves]
-        self._goal = min(finals)
-        ways = [abs(curve.costs[0] - self._goal) for curve in curves]
-        self._scale = min(max(float(np.median(ways)), 1e-12 * (abs(self._goal) or 1.0)), 1e300)
+        self._goal = float(min(finals))
+        ways = [min(abs(curve.costs[0] - self._goal), LARGEST) for curve in curves]
+        self._scale = max(float(np.median(ways)), 1e-12 * (abs(self._goal) or 1.0))
         self.finals = self.scaled(finals)
         self._curves = [(self.progress(curve.steps), self.scaled(curve.costs)) for curve in curves]
 
