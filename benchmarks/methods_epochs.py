@@ -71,7 +71,7 @@ def sampler_method(
     """An Optuna sampler with a pruner, which is made for a number of epochs.
 
     With `patience` the run ends after so many stopped trainings in a row. Optuna's Gaussian process learns nothing from
-    a stopped trial, so it proposes the same point again (seen: 95 times), and each proposal costs a second.
+    a stopped trial, so it proposes the same point again (seen: 17 times), and each proposal costs a second.
     """
 
     def tune(

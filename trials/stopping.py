@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from .extrapolation import Curve, Extrapolator, Forecast
 from .records import Direction, State, Trial
 
-HOPELESS = 0.05  # chance of beating the best, below which a training is stopped, as Domhan et al. 2015 have it
+HOPELESS = 0.01  # chance of beating the best, below which a training is stopped (docs/gate.md says why not 5 %)
 MAX_CURVES = 50  # the latest ones
 DEAD = 3  # reports in a row that are no numbers
 
@@ -17,7 +17,7 @@ class Stopper:
     """Decides at each report of one trial whether it is hopeless.
 
     A trial is stopped when the chance that its final value beats the best so far by more than the noise falls below
-    5 % (`extrapolation.py` says how it is known), or after three reports in a row that are no numbers. Trial 0 is
+    1 % (`extrapolation.py` says how it is known), or after three reports in a row that are no numbers. Trial 0 is
     never stopped: it is what others are measured against, so a study without a complete trial stops nothing.
 
     Args:
