@@ -54,6 +54,7 @@ class Plan(BaseModel):
     probabilities: list[float] = []  # of each candidate, 0 where it was not shown; empty for a proposal
     ranking: list[int] = []  # the different candidates, likeliest first: what to try when the critic refuses one
     mode: Mode
+    asked: bool = True  # whether the model had anything to decide
 
 
 def plan(
@@ -150,6 +151,7 @@ def _choose(
         probabilities=probabilities,
         ranking=sorted(different, key=lambda i: -probabilities[i]),
         mode="choose",
+        asked=len(shown) > 1,
     )
 
 

@@ -82,7 +82,7 @@ def plan_node(state: State, parts: Parts, node: Node) -> Update:
         "choice": choice,
         "plans": [choice],
         "untried": [i for i in made.ranking if i != made.index],
-        "decisions": 1,
+        "decisions": int(made.asked),
         "said": say(f"planner {node.view}".strip(), f"{made.source}: {made.reason}"),
         "verdict": "planned",
     }

@@ -386,3 +386,10 @@ def test_where_no_diagnosis_asks_for_anything_letters_stand_for_the_candidates()
 )
 def test_small_models_choose_and_capable_ones_propose(model: Any, mode: str) -> None:
     assert planning_mode(model) == mode
+
+
+def test_a_choice_of_one_is_not_the_model_s() -> None:
+    model = ScriptedChat.of([])
+    made = plan(CONTEXT, CANDIDATES[:1], SPACE, Caller(model, name="m"))
+    assert not made.asked
+    assert model.calls == []
