@@ -167,7 +167,9 @@ class PastTrial(_Frozen):
     study: str
     number: int
     config: dict[str, Value]
-    value: float | None = None  # of the task's metric; None where the trial failed
+    value: float | None = (
+        None  # of the task's metric; None where it failed, what it was expected to reach where stopped
+    )
     state: str
     cause: str = ""  # of a failure
     detail: str = ""  # of a failure: the last lines of its log

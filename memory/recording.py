@@ -66,13 +66,21 @@ def past_trial(task: Task, study: str, uid: str, trial: Trial) -> PastTrial:
         study=study,
         number=trial.number,
         config=dict(trial.config),
-        value=None if trial.state is State.FAILED else trial.value,
+        value=_value(trial),
         state=trial.state.value,
         cause="" if failure is None else failure.cause.value,
         detail="" if failure is None else failure.detail.strip()[-MAX_DETAIL:],
         diagnosis=diagnose(trial, task.direction, task.metric).verdict.value if curve else "",
         seconds=trial.seconds,
     )
+
+
+def _value(trial: Trial) -> float | None:
+    """Of a stopped trial what its curve was expected to reach, where that is known: the last report is too low a bar."""
+    if trial.state is State.FAILED:
+        return None
+    expected = trial.extra.get("expected") if trial.state is State.PRUNED else None
+    return trial.value if expected is None else float(expected)
 
 
 def _trial_note(task: Task, row: PastTrial) -> Note:

@@ -15,7 +15,7 @@ from luthier.memory.recording import learn, past_trial, record
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
 from luthier.memory.task import Task
-from luthier.trials.records import Direction, Trial
+from luthier.trials.records import Direction, State, Trial
 from luthier.trials.space import Choice, Float, Space
 
 SPACE = Space({"lr": Float(1e-5, 0.1, log=True, default=1e-3), "opt": Choice(("sgd", "adam"), default="adam")})
@@ -170,3 +170,9 @@ def test_a_person_s_words_on_a_task_do_not_stop_the_next_study(store: SQLiteStor
     record(store, TASK, "s", "uid", trials(-0.5))
     store.evolve([Proposal(note=TASK.id, revision=0, author=Author(by="person"), content="my favourite task")])
     assert past_studies(store, TASK) == []
+
+
+@pytest.mark.parametrize(("extra", "kept"), [({"expected": 0.3}, 0.3), ({}, 0.9)])
+def test_a_stopped_trial_is_kept_with_what_it_was_expected_to_reach(extra: dict[str, float], kept: float) -> None:
+    stopped = Trial(3, {"lr": 0.1}, State.PRUNED, value=0.9, extra=extra)
+    assert past_trial(TASK, "s", "uid", stopped).value == kept
