@@ -168,7 +168,7 @@ class PastTrial(_Frozen):
     number: int
     config: dict[str, Value]
     value: float | None = (
-        None  # of the task's metric; None where it failed, what it was expected to reach where stopped
+        None  # of the task's metric, where stopped as expected; None where it failed
     )
     state: str
     cause: str = ""  # of a failure

@@ -76,7 +76,7 @@ def past_trial(task: Task, study: str, uid: str, trial: Trial) -> PastTrial:
 
 
 def _value(trial: Trial) -> float | None:
-    """Of a stopped trial what its curve was expected to reach, where that is known: the last report is too low a bar."""
+    """Of a stopped trial what its curve was expected to reach, where that is known, not its last report."""
     if trial.state is State.FAILED:
         return None
     expected = trial.extra.get("expected") if trial.state is State.PRUNED else None
