@@ -167,9 +167,7 @@ class PastTrial(_Frozen):
     study: str
     number: int
     config: dict[str, Value]
-    value: float | None = (
-        None  # of the task's metric, where stopped as expected; None where it failed
-    )
+    value: float | None = None  # of the task's metric, where stopped as expected; None where it failed
     state: str
     cause: str = ""  # of a failure
     detail: str = ""  # of a failure: the last lines of its log
