@@ -12,7 +12,7 @@ from .accounts import resumed
 from .gating import draw
 from .outcomes import read_outcome
 from .parts import Parts
-from .state import State, Turn
+from .state import Saying, State, Turn, say
 from .tuning import RECURSION_LIMIT
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def carry_trial(parts: Parts, graphs: Mapping[str, Any], saver: SqliteSaver, num
     if running is not None:
         attempt, state = _begun_again(study, running, turn)
     elif standing.get("turn") != turn or not graph.get_state(config).next:
-        state = State(number=number, attempt=0, workflow=turn["workflow"], turn=turn)
+        state = State(number=number, attempt=0, workflow=turn["workflow"], turn=turn, said=_words(turn))
     if standing and state is not None:
         saver.delete_thread(_thread(study, number, attempt))
     graph.invoke(state, _config(study, number, attempt), durability="sync")
@@ -57,9 +57,13 @@ def _turn(parts: Parts, number: int, before: Mapping[str, Any]) -> Turn:
     study = parts.study
     model = "none" if parts.caller is None else parts.caller.name
     turn = draw(parts.gates, parts.able(), model, parts.trials, study.direction, number=number, seed=study.seed)
-    if turn["reason"]:
-        parts.hear(number, "gate", f"{turn['workflow']} gets the turn: {turn['reason']}")
+    for line in _words(turn):
+        parts.hear(number, line["role"], line["text"])
     return turn
+
+
+def _words(turn: Turn) -> list[Saying]:
+    return say("gate", f"{turn['workflow']} gets the turn: {turn['reason']}") if turn["reason"] else []
 
 
 def _begun_again(study: Study, running: Trial, turn: Turn) -> tuple[int, State]:

@@ -173,6 +173,7 @@ def test_the_workflow_that_gets_the_turn_carries_the_trial(study: Study, workflo
         turn = trial.extra["turn"]
         assert (trial.extra["workflow"], turn["workflow"], turn["probability"]) == (workflow, workflow, 0.5)
         assert trial.extra["choice_probability"] == 0.5
+        assert trial.extra["agents"][0] == {"role": "gate", "text": f"{workflow} gets the turn: {turn['reason']}"}
         assert trial.extra["model"] == ("none" if workflow in ("advisors", "chance") else "random")
     assert [arm.workflow for arm in rule.arms[0]] == list(WITH_MODEL)
     assert any(isinstance(e, Said) and e.role == "gate" and "gets the turn" in e.text for e in heard.events)
