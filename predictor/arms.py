@@ -15,6 +15,7 @@ DOUBT = 1.2  # deviations that speak against an arm once the welcome is over: th
 MARGIN = 1.1  # what an arm must gain for its cost against the advisors, however sure that is: ties go to them
 ODDS = 4.0  # the most that a predictor's estimate counts for or against an arm
 CONTROL = 0.15  # share of a model's turns that a random chooser gets, so that choosing can be told from luck
+DEAR = 1e6  # times a training that a model may cost: beyond it the ratio says nothing more, and overflows
 COST_TURNS = 1.0  # turns that a model's stated seconds are worth
 
 
@@ -121,7 +122,7 @@ def costs(arms: Sequence[Arm], turns: Sequence[Turn], weighted: Sequence[tuple[T
     if not training > 0:
         return np.ones(len(arms))
     asked = np.array([_mean(_model_seconds(arm, weighted)) for arm in arms])
-    return np.asarray(1 + asked / training, dtype=float)
+    return np.asarray(1 + np.minimum(asked, DEAR * training) / training, dtype=float)
 
 
 def _model_seconds(arm: Arm, weighted: Sequence[tuple[Turn, float]]) -> list[tuple[float, float]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -193,3 +194,8 @@ def test_turns_of_a_study() -> None:
     assert second == Turn("planner", "m", 0.5, 6.0, 2.0, 0.4, 1, "s", True)
     assert second.compares
     assert (third.workflow, third.model, third.gain, third.index) == ("advisors", "none", 0.0, 2)
+
+
+def test_a_training_of_no_time_at_all_makes_no_cost_infinite() -> None:
+    drawn = draw_turn(ARMS, [replace(turn(ADVISORS, 0.3), seconds=2.2e-313)], seed=0)
+    assert all(math.isfinite(e.cost) for e in drawn.estimates)
