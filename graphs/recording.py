@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from ..agents.prompts import prompt_hashes
 from ..predictor.records import WorkflowRecord, record_of
 from ..predictor.study_logs import tuning_task
@@ -63,7 +65,7 @@ def _line(parts: Parts, trial: Trial) -> WorkflowRecord:
         fell_back=workflow.uses_model and "take" in ran,
         seconds=trial.seconds,
         money=None,  # nobody measures it yet
-        energy=None,
+        energy=None if trial.energy is None else asdict(trial.energy),  # of training
         **{fact: trial.extra.get(fact) for fact in FACTS},
     )
 

@@ -6,6 +6,7 @@ import json
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from .doctor import Check, examine
@@ -26,5 +27,5 @@ def _table(checks: list[Check]) -> Table:
     table = Table("", "what", "found", "to do", box=None)
     marks = {True: "[green]ok[/]", None: "[yellow]--[/]", False: "[red]no[/]"}
     for check in checks:
-        table.add_row(marks[check.ok], check.name, check.found, "" if check.ok else check.remedy)
+        table.add_row(marks[check.ok], check.name, escape(check.found), "" if check.ok else escape(check.remedy))
     return table

@@ -96,6 +96,11 @@ def _as_dict(study: Study, trial: Trial) -> dict[str, Any]:
     return {**asdict(trial), "diagnosis": {"verdict": found.verdict, "since": found.since, "evidence": found.evidence}}
 
 
+def _energy(trial: Trial) -> str:
+    used = trial.energy
+    return "" if used is None else f", {used.joules:.4g} J of the whole machine ({used.measured_by})"
+
+
 def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
     calls = _calls(study, trial.number)
     if as_json:
@@ -110,7 +115,7 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
         "reason": trial.reason,
         "curve": sparkline([v for _, v in trial.trajectory.curve(study.metric)], width=60),
         "diagnosis": f"{found.verdict}: {found.evidence}",
-        "time": f"{duration(trial.seconds)}, attempt {trial.attempt + 1}, isolation {trial.isolation}",
+        "time": f"{duration(trial.seconds)}, attempt {trial.attempt + 1}, isolation {trial.isolation}{_energy(trial)}",
         "metrics": config(trial.metrics),
         "folder": str(study.trial_folder(trial.number)),
     }

@@ -30,8 +30,9 @@ class Check:
 
 def examine() -> list[Check]:
     """Run every check, in order. Takes a second or two; touches nothing but a temporary folder."""
-    checks: list[Callable[[], Check]] = [_python, _torch, _gpu, _embedded, _models, _embedder, _ollama, _sandbox, _disk]
-    return [check() for check in checks]
+    software: list[Callable[[], Check]] = [_python, _torch, _embedded, _models, _embedder, _ollama]
+    machine: list[Callable[[], Check]] = [_gpu, _sandbox, _energy, _disk]
+    return [check() for check in software + machine]
 
 
 def _python() -> Check:
@@ -95,6 +96,15 @@ def _sandbox() -> Check:
     level = best_sandbox().level
     remedy = "" if level == "bubblewrap" else "apt install bubblewrap isolates trials better"
     return Check("sandbox", True if level == "bubblewrap" else None, level, remedy)
+
+
+def _energy() -> Check:
+    from .trials.energy import POWERCAP, read_counters
+
+    found = ", ".join(read_counters())
+    locked = "only root may read the processor's counter" if POWERCAP.is_dir() else "the processor has no counter here"
+    remedy = f"{locked}; pip install 'luthier[energy]' reads an NVIDIA GPU's"
+    return Check("energy", bool(found) or None, found or "not measured", "" if found else remedy)
 
 
 def _disk() -> Check:

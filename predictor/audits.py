@@ -103,7 +103,7 @@ def audits_of(trials: Sequence[Trial], direction: Direction, study: str = "") ->
         if not isinstance(refused, Mapping) or rate is None or not 0 < rate <= 1 or before >= MAX_SKIPS:
             continue
         if _judges(trial, direction):
-            joules = finite(trial.extra.get("energy"))
+            joules = None if trial.energy is None else trial.energy.joules
             brought = _brought(trial, direction)
             found.append(Audit(study, *brought, rate, _expected(refused, usual), before == 0, joules))
     return found

@@ -7,10 +7,11 @@ the noise; in lines of `benchmarks/both_arms.py` whether it gained more than the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from ..trials.energy import Energy
 from ..trials.records import Direction, State, Trial
 from .errors import LogFault
 from .gain import finite
@@ -124,8 +125,15 @@ def _trial(record: WorkflowRecord) -> Trial:
         value=record.value if complete else None,
         seconds=finite(facts.get("seconds")) or 0.0,
         source=str(facts.get("source", "")),
+        energy=_energy(facts.get("energy")),
         extra={**facts, "workflow": str(record.workflow_id).partition("/")[0]},
     )
+
+
+def _energy(logged: object) -> Energy | None:
+    if not isinstance(logged, Mapping) or (joules := finite(logged.get("joules"))) is None:
+        return None
+    return Energy(joules, str(logged.get("measured_by")))
 
 
 def _facts(record: WorkflowRecord) -> Iterator[str]:

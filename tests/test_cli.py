@@ -168,7 +168,7 @@ def test_init_drafts_a_file_that_tunes(folder: Path) -> None:
 
 def test_doctor_and_models_list_speak_json(folder: Path) -> None:
     names = [check["name"] for check in json.loads(luthier(folder, "doctor", "--json").stdout)]
-    assert {"Python", "PyTorch", "sandbox", "disk", "Ollama"} <= set(names)
+    assert {"Python", "PyTorch", "sandbox", "energy", "disk", "Ollama"} <= set(names)
     rows = json.loads(luthier(folder, "models", "list", "--json").stdout)
     assert {"qwen2.5-coder-1.5b", "smollm2-135m"} <= {row["name"] for row in rows}
     assert luthier(folder, "models", "pull", "nonsense").returncode == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from .energy import Energy
 from .records import Candidate, Cause, Failure, Outcome, State, Trajectory, Trial
 
 if TYPE_CHECKING:
@@ -34,13 +35,14 @@ def outcome_attributes(outcome: Outcome, extra: Mapping[str, Any]) -> dict[str, 
         "failure": None if failure is None else [failure.cause.value, failure.detail],
         "seconds": outcome.seconds,
         "isolation": outcome.isolation,
+        "energy": None if outcome.energy is None else [outcome.energy.joules, outcome.energy.measured_by],
         "extra": dict(extra),
     }
 
 
 def outcome_from(found: Mapping[str, Any]) -> Outcome:
     """The outcome that `outcome_attributes` wrote."""
-    failure = found["failure"]
+    failure, energy = found["failure"], found.get("energy")  # older ones have none
     return Outcome(
         state=State(found["state"]),
         value=found["value"],
@@ -49,6 +51,7 @@ def outcome_from(found: Mapping[str, Any]) -> Outcome:
         failure=None if failure is None else Failure(Cause(failure[0]), failure[1]),
         seconds=found["seconds"],
         isolation=found["isolation"],
+        energy=None if energy is None else Energy(*energy),
     )
 
 
@@ -86,5 +89,6 @@ def _ended(begun: Trial, row: FrozenTrial) -> Trial:
         reason=begun.reason,
         attempt=begun.attempt,
         isolation=outcome.isolation,
+        energy=outcome.energy,
         extra=found["extra"],
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from .energy import Meter
 from .errors import TrialError
 from .recorder import Recorder, guard_disk, write_config
 from .records import Config, Outcome
@@ -42,8 +44,12 @@ class ProcessRunner(ABC):
             with guard_disk(folder):
                 folder.mkdir(parents=True, exist_ok=True)
             write_config(folder, config)
-            with Recorder(folder, self.limits, patterns=self._patterns, on_report=on_report) as recorder:
-                return self._run(config, folder, recorder)
+            with (
+                Meter() as meter,
+                Recorder(folder, self.limits, patterns=self._patterns, on_report=on_report) as recorder,
+            ):
+                outcome = self._run(config, folder, recorder)
+            return replace(outcome, energy=meter.energy)
 
     def close(self) -> None:
         """See `Runner.close`."""

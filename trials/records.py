@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from .energy import Energy
+
 Value = float | int | str | bool
 Config = Mapping[str, Value]  # active hyperparameters only, unless a docstring says "complete"
 
@@ -103,6 +105,7 @@ class Outcome:
     failure: Failure | None = None
     seconds: float = 0.0  # wall time of the run
     isolation: str = "none"  # what really held: "bubblewrap", "watchdog", "none"
+    energy: Energy | None = None  # of the machine meanwhile; None where no counter can be read
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Trial:
     reason: str = ""
     attempt: int = 0  # 0 = first; a half-run trial is retried with the next number
     isolation: str = "none"
+    energy: Energy | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)  # best_before, choice_probability, workflow, tokens, ...
 
     @property
