@@ -16,13 +16,13 @@ which the gate guesses wrong by a factor of its own in each study and by noise.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from audit_studies import GATES, Pool, Studies, pools, simulate
+from figures import Figure, write
 from rich.progress import track
 from scipy.stats import binomtest
 
@@ -31,7 +31,6 @@ from luthier.predictor.skipping import savings_of
 
 SIZES = (60, 150, 300)
 RESAMPLES = 2_000  # of the plain bootstrap
-Row = dict[str, str | float]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def bootstrap(gains: Sequence[float]) -> Estimate:
     return Estimate(float(values.mean()), float(low), float(high))
 
 
-def rows(suite: str, method: str, found: Sequence[Check]) -> Iterator[Row]:
+def rows(suite: str, method: str, found: Sequence[Check]) -> Iterator[Figure]:
     """The figures of one estimate over its repetitions."""
     metric = found[0].metric
     held = sum(check.holds for check in found)
@@ -83,11 +82,10 @@ def rows(suite: str, method: str, found: Sequence[Check]) -> Iterator[Row]:
         "high": (np.mean([check.found.high for check in found]),) * 3,
     }
     for name, (value, low, high) in figures.items():
-        numbers = {"value": float(value), "low": float(low), "high": float(high)}
-        yield {"suite": suite, "method": method, "metric": f"{metric}: {name}", **numbers}
+        yield Figure(suite, method, f"{metric}: {name}", float(value), float(low), float(high))
 
 
-def run(suite: str, studies: Studies, repetitions: int) -> Iterator[Row]:
+def run(suite: str, studies: Studies, repetitions: int) -> Iterator[Figure]:
     """All gates and numbers of audits of one suite."""
     for seed, gate in enumerate(GATES):
         for audits in SIZES:
@@ -110,15 +108,15 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=500)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    found: list[Row] = []
+    found: list[Figure] = []
     suites = {"lcbench": Studies.of_lcbench, "taskset": Studies.of_taskset}
     for name, open_suite in suites.items():
         for row in run(name, open_suite(given.data), given.repetitions):
-            print(f"{row['suite']:8} {row['method']:20} {row['metric']:28} "
-                  f"{row['value']:8.4f} [{row['low']:.4f}, {row['high']:.4f}]", flush=True)  # fmt: skip
+            print(f"{row.suite:8} {row.method:20} {row.metric:28} {row.value:8.4f} [{row.low:.4f}, {row.high:.4f}]",
+                  flush=True)  # fmt: skip
             found.append(row)
     if given.json is not None:
-        given.json.write_text("[\n" + ",\n".join(map(json.dumps, found)) + "\n]\n")
+        write(given.json, found)
 
 
 if __name__ == "__main__":

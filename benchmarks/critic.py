@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from critic_models import FITS, Answer, Fit, StepScorer, after_bad, blind, const
 from critic_runs import load
 from critic_table import Rows, kept
 from critic_worlds import Walk
+from figures import Figure, figure, write
 from rich.console import Console
 from rich.table import Table
 from scipy.special import xlogy
@@ -41,18 +42,6 @@ WALKED = ("lcbench", "taskset", "tables")  # suites in which other offers are kn
 
 REFERENCE = "trees, step"
 SHOWN = ("auc", "auc among offers", "log loss", "calibration", "auc mending", "log loss mending", "bias mending")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number with its interval."""
-
-    suite: str
-    method: str
-    metric: str
-    value: float
-    low: float
-    high: float
 
 
 def held_out(rows: Rows, by: str) -> Iterator[tuple[str, np.ndarray]]:
@@ -100,8 +89,7 @@ def decided(rows: Rows) -> list[Figure]:
             for name, score in (("step", scorer.alone(test)), ("maximum after bad", after_bad(scorer, test))):
                 method = f"trees, {name}" + (" + compression" if compress else "")
                 for metric, values in worth_it(test, score).items():
-                    i = clustered(values, walks)
-                    figures.append(Figure(suite, method, f"worth it, {metric}", i.mean, i.low, i.high))
+                    figures.append(figure(suite, method, f"worth it, {metric}", clustered(values, walks)))
     return figures
 
 
@@ -216,13 +204,13 @@ def shown(figures: list[Figure], part: str) -> Table:
     found = Table("method", *SHOWN, title=part)
     for method in dict.fromkeys(m for m, _ in by):
         cells = [by[method, metric] for metric in SHOWN]
-        found.add_row(method, *(f"{f.value:.3f} [{f.low:.3f}, {f.high:.3f}]" for f in cells))
+        found.add_row(method, *(f.shown for f in cells))
     return found
 
 
 def _listed(console: Console, figures: list[Figure]) -> list[Figure]:
     for f in figures:
-        console.print(f"{f.suite:12} {f.method:35} {f.metric:32} {f.value:.3f} [{f.low:.3f}, {f.high:.3f}]")
+        console.print(f"{f.suite:12} {f.method:35} {f.metric:32} {f.shown}")
     return figures
 
 
@@ -246,11 +234,11 @@ def main() -> None:
             continue
         measured = measure(rows, by, FITS, by == "suite")
         console.print(shown(measured, "mean"))
-        figures += [Figure(f"{by}: {f.suite}", *list(asdict(f).values())[1:]) for f in measured]
+        figures += [replace(f, suite=f"{by}: {f.suite}") for f in measured]
     if args.asked:
         figures += _listed(console, asked(walks, rows, args.asked))
     if args.json:
-        args.json.write_text("[\n" + ",\n".join(json.dumps(asdict(f)) for f in figures) + "\n]\n")
+        write(args.json, figures)
 
 
 if __name__ == "__main__":

@@ -12,18 +12,17 @@ share (`--tasks tune`), the others for the figures (`--tasks test`).
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from critic import Figure
 from critic_models import FITS, StepScorer
 from critic_runs import SEEDS, load
 from critic_table import Rows, kept
 from critic_tuners import walked
 from critic_worlds import Arena, Offer, arena
+from figures import Figure, figure, write
 from fit_critic import stored
 from methods import quiet
 from rich.console import Console
@@ -152,7 +151,7 @@ def main() -> None:
         if f.suite == "all":
             console.print(f"{f.method:55} {f.metric:25} {f.value:+.3f} [{f.low:+.3f}, {f.high:+.3f}]")
     if args.json:
-        args.json.write_text("[\n" + ",\n".join(json.dumps(asdict(f)) for f in figures) + "\n]\n")
+        write(args.json, figures)
 
 
 def fitted(rows: Rows, without: str) -> object:
@@ -169,7 +168,7 @@ def summary(regrets: dict[tuple[str, str], dict[tuple[str, int], float]]) -> lis
             own = [regrets[t][arm, at] for t in tasks]
             base = [regrets[t][arm.partition(",")[0] + ", no critic", at] for t in tasks]
             for name, i in ((f"regret at {at}", bootstrap(own)), (f"regret at {at} - no critic", paired(own, base))):
-                found.append(Figure(suite, arm, name, i.mean, i.low, i.high))
+                found.append(figure(suite, arm, name, i))
     return found
 
 

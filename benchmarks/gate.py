@@ -16,13 +16,13 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import gate_nanochat as nanochat
 import gate_surrogates as surrogates
 import numpy as np
-from gate_figures import Figure, early, measured, plain_table, summed, table
+from figures import Figure, figure, write
+from gate_figures import early, measured, plain_table, summed, table
 from gate_nanochat import SPACE, Method, Runs
 from rich.console import Console
 from rich.progress import track
@@ -113,7 +113,7 @@ def benchmark(args: argparse.Namespace, console: Console) -> list[Figure]:
                 silent[key] += 1
             else:
                 found[key].append(measured(probability, tested))
-    figures = [figure for (suite, name), rows in found.items() for figure in summed(suite, name, rows)]
+    figures = [one for (suite, name), rows in found.items() for one in summed(suite, name, rows)]
     figures += [Figure(suite, name, "silent-draws", n, n, n) for (suite, name), n in silent.items()]
     return [*figures, early(runs)]
 
@@ -137,8 +137,8 @@ def on_surrogates(args: argparse.Namespace, console: Console) -> list[Figure]:
         found[f"{tuner} + gate 2", "skipped-a-trial"][task].append(gated.skipped / args.trials)
     figures = []
     for (method, metric), tasks in found.items():
-        one = bootstrap([float(np.mean(values)) for values in tasks.values()])
-        figures.append(Figure(args.suite, method, metric, one.mean, one.low, one.high))
+        over_tasks = bootstrap([float(np.mean(values)) for values in tasks.values()])
+        figures.append(figure(args.suite, method, metric, over_tasks))
     return figures
 
 
@@ -192,8 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DataMissing, ModelError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
-    args.json.parent.mkdir(parents=True, exist_ok=True)
-    args.json.write_text("[\n" + ",\n".join(json.dumps(asdict(f)) for f in figures) + "\n]\n")
+    write(args.json, figures)
     if args.suite == "nanochat":
         show(figures, args.sizes, console)
     else:

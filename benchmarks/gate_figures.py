@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from figures import Figure, figure
 from gate_nanochat import Runs
 from rich.table import Table
 from stats import bootstrap
@@ -19,18 +19,6 @@ METRICS = {
     "failures-skipped": "failures skipped", "good-lost": "good trials lost", "seconds-saved": "time saved",
 }  # fmt: skip
 PERCENT = ("failures-skipped", "good-lost", "seconds-saved")
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number with the interval over draws."""
-
-    suite: str
-    method: str
-    metric: str
-    value: float
-    low: float
-    high: float
 
 
 def measured(probability: np.ndarray, tested: Sequence[Trial]) -> dict[str, float]:
@@ -51,8 +39,7 @@ def summed(suite: str, name: str, rows: Sequence[Mapping[str, float]]) -> list[F
     """The mean over draws with its bootstrap interval, and the worst draw's AUC."""
     figures = []
     for metric in rows[0]:
-        one = bootstrap([row[metric] for row in rows])
-        figures.append(Figure(suite, name, metric, one.mean, one.low, one.high))
+        figures.append(figure(suite, name, metric, bootstrap([row[metric] for row in rows])))
     worst = min(row["auc"] for row in rows)
     return [*figures, Figure(suite, name, "auc-worst", worst, worst, worst)]
 
@@ -61,8 +48,7 @@ def early(runs: Runs) -> Figure:
     """The share of all seconds that failures took: what a perfect gate would save. The interval is over runs."""
     every = [run for seeds in runs.of.values() for run in seeds.values()]
     shares = [sum(t.seconds for t in run if t.died_there) / sum(t.seconds for t in run) for run in every]
-    one = bootstrap(shares)
-    return Figure("nanochat", "perfect gate", "seconds-saved", one.mean, one.low, one.high)
+    return figure("nanochat", "perfect gate", "seconds-saved", bootstrap(shares))
 
 
 def plain_table(figures: Sequence[Figure]) -> Table:
@@ -86,9 +72,9 @@ def table(figures: Sequence[Figure], suite: str, size: int) -> Table:
     return made
 
 
-def _cell(figure: Figure | None) -> str:
-    if figure is None:
+def _cell(one: Figure | None) -> str:
+    if one is None:
         return "-"
-    if figure.metric in PERCENT:
-        return f"{figure.value:.1%}"
-    return f"{figure.value:.3f}" + ("" if figure.low == figure.high else f" [{figure.low:.3f}, {figure.high:.3f}]")
+    if one.metric in PERCENT:
+        return f"{one.value:.1%}"
+    return f"{one.value:.3f}" if one.low == one.high else one.shown

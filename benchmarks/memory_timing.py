@@ -14,7 +14,6 @@ tells what a busy machine hides.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sqlite3
 import statistics
@@ -22,11 +21,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from figures import write
 from rich.progress import track
 
 from luthier.memory.fulltext import terms
@@ -232,7 +232,7 @@ def main() -> None:
                 rows.append(one)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end")
     if given.json is not None:
-        given.json.write_text("[\n" + ",\n".join(json.dumps(asdict(one)) for one in rows) + "\n]\n")
+        write(given.json, rows)
 
 
 if __name__ == "__main__":

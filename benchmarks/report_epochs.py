@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
+from figures import Figure, figure
 from report import OURS, per_task
 from results import Result
 from rich.table import Table
@@ -16,23 +14,6 @@ from stats import LEVEL, RESAMPLES, Interval, bootstrap, paired
 
 CHECKPOINTS = (1, 2, 5, 10, 20, 50)  # full trainings' worth of epochs
 OWN = (OURS, f"{OURS}-")  # names that are the product's, and so no peers
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number of one method with its 95 % interval over tasks."""
-
-    suite: str
-    method: str
-    metric: str
-    value: float
-    low: float
-    high: float
-
-    @property
-    def shown(self) -> str:
-        """Value and interval."""
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 def figures(runs: Sequence[Result], trainings: int) -> list[Figure]:
@@ -53,11 +34,6 @@ def figures(runs: Sequence[Result], trainings: int) -> list[Figure]:
                 gap = paired(list(columns[OURS].values()), list(tasks.values()))
                 found.append(figure(suite, method, f"{OURS}-minus-it@{count}", gap))
     return found + list(_shares(runs))
-
-
-def figure(suite: str, method: str, metric: str, interval: Interval) -> Figure:
-    """A figure from an interval."""
-    return Figure(suite, method, metric, interval.mean, interval.low, interval.high)
 
 
 def _shares(runs: Sequence[Result]) -> Iterator[Figure]:
@@ -104,12 +80,6 @@ def share(ours: np.ndarray, peer: np.ndarray, seed: int = 0) -> Interval:
     first = np.where(reached.any(axis=1), reached.argmax(axis=1) + 1, n_epochs + 1) / n_epochs
     low, high = np.quantile(first[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(float(first[0]), float(low), float(high))
-
-
-def write(path: Path, found: Sequence[Figure]) -> None:
-    """The list that other programs read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("[\n" + ",\n".join(json.dumps(asdict(f)) for f in found) + "\n]\n")
 
 
 def tables(found: Sequence[Figure]) -> Iterator[Table]:

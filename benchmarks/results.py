@@ -1,9 +1,9 @@
-"""Results on disk: a cache of JSON lines that makes a run resumable, and the list that `--json` writes."""
+"""Results on disk: a cache of JSON lines that makes a run resumable."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
@@ -72,9 +72,3 @@ def read(path: Path) -> list[Result]:
         except (json.JSONDecodeError, TypeError):
             continue  # the process was killed while it wrote this line: the run is simply done again
     return found
-
-
-def write(path: Path, results: Iterable[Result]) -> None:
-    """The list that other programs read."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("[\n" + ",\n".join(json.dumps(asdict(r)) for r in results) + "\n]\n")

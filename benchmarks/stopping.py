@@ -20,8 +20,9 @@ from pathlib import Path
 import numpy as np
 import suites
 from epochs import Meter
+from figures import Figure, figure, write
 from methods_epochs import RULES, StopRule, record
-from report_epochs import Figure, figure, table_of, write
+from report_epochs import table_of
 from rich.console import Console
 from rich.progress import track
 from stats import bootstrap, paired

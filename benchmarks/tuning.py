@@ -28,8 +28,9 @@ import methods_epochs
 import report
 import report_epochs
 import suites
+from figures import write
 from methods_memory import METHODS as NEED_MEMORY
-from results import Cache, Key, Result, write
+from results import Cache, Key, Result
 from rich.console import Console
 from rich.progress import track
 
@@ -280,7 +281,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     by_suite = [[r for r in results if r.suite == suite] for suite in dict.fromkeys(r.suite for r in results)]
     if args.budget == "epochs":
         figures = [f for runs in by_suite for f in report_epochs.figures(runs, args.trials)]
-        report_epochs.write(args.json, figures)
+        write(args.json, figures)
         for table in report_epochs.tables(figures):
             console.print(table)
         return 0

@@ -10,13 +10,13 @@ is the product's own code; its constants were chosen on other seeds.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from figures import Figure, figure, write
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -93,7 +93,7 @@ def play(world: World, gate: Gate, seed: int, studies: int, trials: int) -> Run:
     return run
 
 
-def figures(world: str, setting: str, arms: Sequence[Arm], seeds: Sequence[int]) -> list[dict[str, object]]:
+def figures(world: str, setting: str, arms: Sequence[Arm], seeds: Sequence[int]) -> list[Figure]:
     """Every gate in one world, on the same luck."""
     studies, trials = SETTINGS[setting]
 
@@ -109,7 +109,7 @@ def figures(world: str, setting: str, arms: Sequence[Arm], seeds: Sequence[int])
         "random gate": all_of(lottery(share)),
     }
     return [
-        {"suite": f"turns/{setting}/{world}", "method": method, "metric": metric, **_ends(values)}
+        figure(f"turns/{setting}/{world}", method, metric, bootstrap(values))
         for method, of in found.items()
         for metric, values in _metrics(of, found["never"], found["always"]).items()
     ]
@@ -131,23 +131,15 @@ def _metrics(runs: Sequence[Run], never: Sequence[Run], always: Sequence[Run]) -
     }
 
 
-def _ends(values: Sequence[float]) -> dict[str, float]:
-    found = bootstrap(values)
-    return {"value": found.mean, "low": found.low, "high": found.high}
-
-
-def table(rows: Sequence[dict[str, object]], title: str) -> Table:
+def table(found: Sequence[Figure], title: str) -> Table:
     """One line a gate, the metrics beside each other."""
-    metrics = list(dict.fromkeys(str(row["metric"]) for row in rows))
-    cells = {
-        (row["method"], row["metric"]): f"{row['value']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" for row in rows
-    }
+    cells = {(f.method, f.metric): f.shown for f in found}
     shown = Table(title=title, box=None)
     shown.add_column("metric")
-    methods = list(dict.fromkeys(str(row["method"]) for row in rows))
+    methods = list(dict.fromkeys(f.method for f in found))
     for method in methods:
         shown.add_column(method, justify="right")
-    for metric in metrics:
+    for metric in dict.fromkeys(f.metric for f in found):
         shown.add_row(metric, *(cells[method, metric] for method in methods))
     return shown
 
@@ -173,14 +165,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
     arms = [ADVISORS, MODEL] if args.one else ARMS
     jobs = [(world, setting) for setting in args.settings for world in args.worlds]
-    found: list[dict[str, object]] = []
+    found: list[Figure] = []
     for world, setting in track(jobs, "worlds", console=console, transient=True):
         rows = figures(world, setting, arms, range(args.seed, args.seed + args.runs))
         found += rows
         studies, trials = SETTINGS[setting]
         console.print(table(rows, f"{world}: the model {WORLDS[world].words}; {studies} x {trials} trials"))
         if args.json:
-            args.json.write_text("[\n" + ",\n".join(map(json.dumps, found)) + "\n]\n")
+            write(args.json, found)
     return 0
 
 

@@ -10,7 +10,6 @@ studies and without a predictor. Regret as in `tuning.py`; intervals over tasks.
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import suites
+from figures import Figure, figure, write
 from methods import quiet
 from rich.console import Console
 from rich.progress import track
@@ -85,9 +85,9 @@ def facts(done: Sequence[Trial], direction: Direction) -> dict[str, Any]:
     return {"best_before": None if best is None else best.value, "noise": 0.0, "scale": scale, "index": len(done)}
 
 
-def figures(suite: str, runs: dict[str, list[tuple[list[float], list[bool]]]]) -> list[dict[str, Any]]:
+def figures(suite: str, runs: dict[str, list[tuple[list[float], list[bool]]]]) -> list[Figure]:
     """The list that other programs read: shares, and regrets against never."""
-    found: list[dict[str, Any]] = []
+    found: list[Figure] = []
     never = [regret[-1] for regret, _ in runs["never"]]
     for method, of in runs.items():
         late, last = [float(np.mean(asked[20:])) for _, asked in of], [regret[-1] for regret, _ in of]
@@ -99,9 +99,7 @@ def figures(suite: str, runs: dict[str, list[tuple[list[float], list[bool]]]]) -
             "regret": bootstrap(last),
             "regret - never": paired(last, never),
         }
-        for metric, ends in metrics.items():
-            where = {"suite": f"turns/{suite}", "method": method, "metric": metric}
-            found.append({**where, "value": ends.mean, "low": ends.low, "high": ends.high})
+        found += [figure(f"turns/{suite}", method, metric, ends) for metric, ends in metrics.items()]
     return found
 
 
@@ -133,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         runs[gate].append(tune(task, args.suite, gate, args.trials, seed))
     found = figures(args.suite, runs)
     if args.json:
-        args.json.write_text("[\n" + ",\n".join(map(json.dumps, found)) + "\n]\n")
+        write(args.json, found)
     console.print(table(found, f"a random model on {args.suite}, {len(jobs) // len(GATES)} x {args.trials} trials"))
     return 0
 

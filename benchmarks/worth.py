@@ -16,7 +16,6 @@ it was stopped, trial by trial. The arms:
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
@@ -26,6 +25,7 @@ from typing import Any
 import numpy as np
 import suites
 import tuning
+from figures import Figure, figure, write
 from methods import TimedRunner, quiet
 from report import BOUND
 from rich.console import Console
@@ -126,14 +126,14 @@ def per_task(runs: Mapping[Block, Run], metric: str) -> dict[str, float]:
     return {name: float(np.mean([METRICS[metric](r) for (t, _), r in runs.items() if t == name])) for name in tasks}
 
 
-def rows(found: Mapping[str, Mapping[Block, Run]], suite: str) -> list[dict[str, Any]]:
+def rows(found: Mapping[str, Mapping[Block, Run]], suite: str) -> list[Figure]:
     """What `--json` writes: each arm's metrics, and its paired differences of regret to the others."""
     out = []
     for name, runs in found.items():
         for metric in METRICS:
-            out.append(_row(suite, name, metric, bootstrap(list(per_task(runs, metric).values()))))
+            out.append(figure(suite, name, metric, bootstrap(list(per_task(runs, metric).values()))))
         for other in earlier(found, name):
-            out.append(_row(suite, name, f"regret minus {other}", _difference(runs, found[other])))
+            out.append(figure(suite, name, f"regret minus {other}", _difference(runs, found[other])))
     return out
 
 
@@ -145,12 +145,6 @@ def earlier(found: Mapping[str, Any], name: str) -> list[str]:
 def _difference(ours: Mapping[Block, Run], theirs: Mapping[Block, Run]) -> Interval:
     a, b = per_task(ours, "regret"), per_task(theirs, "regret")
     return paired(list(a.values()), [b[task] for task in a])
-
-
-def _row(suite: str, method: str, metric: str, found: Interval) -> dict[str, Any]:
-    return {
-        "suite": suite, "method": method, "metric": metric, "value": found.mean, "low": found.low, "high": found.high,
-    }  # fmt: skip
 
 
 def show(found: Mapping[str, Mapping[Block, Run]], title: str, console: Console) -> None:
@@ -206,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     blocks = len(next(iter(found.values())))
     show(found, f"{args.suite}, {args.model}: {blocks} task-seed blocks, {args.trials} trials", console)
     if args.json is not None:
-        args.json.write_text(json.dumps(rows(found, args.suite), indent=1) + "\n")
+        write(args.json, rows(found, args.suite))
 
 
 if __name__ == "__main__":
