@@ -37,9 +37,9 @@ ELSEWHERE = 2.0  # prior deviation of what another study's level is off by, and 
 # tuners, reported on the other (docs/gate.md).
 SIZE, SIZE_SPREAD, REST_SPREAD = 4.0, 4.0, 0.7
 OPEN_SPREAD = 4.0
-DERIVED, DERIVED_SPREAD, BESIDE_SIZE, BESIDE_REST = 12.0, 8.0, 1.0, 0.5
+DERIVED, DERIVED_SPREAD, BESIDE_SIZE, BESIDE_REST = 12.0, 8.0, 0.5, 0.25
 TOLD = 3  # derived features that the trees are told, those that foresaw most
-PROPOSED = 8.0  # judges that all derived features together count for beforehand: who proposes them knows something
+PROPOSED = 32.0  # judges that all derived features together count for beforehand: who proposes them knows something
 
 
 @dataclass(frozen=True)
