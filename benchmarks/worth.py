@@ -9,7 +9,9 @@ it was stopped, trial by trial. The arms:
 - `none`: the advisors alone, no gate;
 - `chance`: a draw among the very candidates that the planner would choose among, no gate;
 - `always`: `planner-critic` in every trial, no gate;
-- `gated`: the product as it ships, both gates;
+- `gated`: both gates, each study by itself;
+- `gated-kept`: the same, knowing the turns of the studies before it, those of its own task left out, as the product
+  knows those of the studies beside it (declared later, before any gated run had been looked at);
 - `random-gate`: `planner-critic` in a random share of turns, as large as the model's share under `gated`.
 """
 
@@ -70,7 +72,7 @@ def tuned(arm: Arm, task: suites.Task, seed: int, starts: Sequence[Any], trials:
                 model=chat,
                 model_name=model if arm.asks else "none",
                 workflow=arm.workflow,
-                gates=arm.gates,
+                gates=arm.gates_in(folder),
                 noise=0,
                 stop_early=False,
             )

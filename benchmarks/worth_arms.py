@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from luthier.graphs.gating import Gates, TurnRule
 from luthier.graphs.loop import AUTO
+from luthier.predictor.study_logs import FILE, logged_trials
 from luthier.predictor.turns import Arm as Workflow
-from luthier.predictor.turns import Drawn, Turn
+from luthier.predictor.turns import Drawn, Turn, turns_of
 
 GATED, RANDOM = "gated", "random-gate"
 ALWAYS = "planner-critic"
@@ -24,6 +26,21 @@ class Arm:
     workflow: str
     asks: bool  # a model
     gates: Gates | None = None
+    kept: bool = False  # whether it knows the turns of its earlier studies, those of other tasks
+
+    def gates_in(self, folder: Path) -> Gates | None:
+        """The gates of a study in `ARM/TASK/SEED`."""
+        return self.gates if self.gates is None or not self.kept else replace(self.gates, past=turns_before(folder))
+
+
+def turns_before(folder: Path) -> list[Turn]:
+    """The turns of an arm's finished studies of other tasks, as a user would have them beside a new study."""
+    found = []
+    for file in sorted(folder.parents[1].glob(f"*/*/{FILE}")):
+        if file.parents[1] != folder.parent:
+            direction, trials = logged_trials(file)
+            found += turns_of(trials, direction, study="/".join(file.parts[-3:-1]))
+    return found
 
 
 def always(workflow: str, share: float = 1.0) -> TurnRule:
@@ -49,5 +66,6 @@ ARMS = {
         Arm("chance", "chance", False),
         Arm("always", ALWAYS, True),
         Arm(GATED, AUTO, True, Gates()),
+        Arm(f"{GATED}-kept", AUTO, True, Gates(), kept=True),
     )
 }
