@@ -3,9 +3,9 @@
     python benchmarks/overhead.py --trials 510 --json overhead.json
 
 Reach: at most 150 ms at trial 10, and at most 1.3 times that at trial 500. Everything is real but the objective and the
-advisor: study and checkpoints on disk, one LangGraph invocation a trial, context, record. Each figure is the median of
-the trials within `--window` of the one it names; processor time stands beside, since a busy machine doubles the wall
-clock. `--profile` prints where the time goes.
+advisor: study and checkpoints on disk, one LangGraph invocation a trial, context, gates, record. Each figure is the
+median of the trials within `--window` of the one it names; processor time stands beside, since a busy machine doubles
+the wall clock. `--profile` prints where the time goes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from luthier.graphs.events import Event, TrialFinished
+from luthier.graphs.gating import Gates
 from luthier.graphs.loop import tune_study
 from luthier.trials.advisors import RandomAdvisor
 from luthier.trials.records import Config, Direction, Outcome, State, Trajectory
@@ -46,17 +47,19 @@ SPACE = Space(
 
 
 class NoOpRunner:
-    """Reports a curve and its end at once."""
+    """Reports a curve and its end at once, and says how long that took."""
 
     def run(self, config: Config, folder: Path, *, seed: int = 0, on_report: OnReport | None = None) -> Outcome:
         """A value that depends on the configuration, after `STEPS` reports."""
+        began = time.perf_counter()
         value = float(SPACE.to_unit(config).sum())
         curve = tuple(value + 1 / (step + 1) for step in range(STEPS))
         for step, reported in enumerate(curve):
             if on_report is not None:
                 on_report(step, {"loss": reported})
         trajectory = Trajectory(tuple(range(STEPS)), {"loss": curve})
-        return Outcome(State.COMPLETE, curve[-1], {"loss": curve[-1]}, trajectory)
+        seconds = time.perf_counter() - began
+        return Outcome(State.COMPLETE, curve[-1], {"loss": curve[-1]}, trajectory, seconds=seconds)
 
     def close(self) -> None:
         """Nothing to close."""
@@ -88,6 +91,7 @@ def measure(trials: int, folder: Path, *, stop_early: bool) -> Clock:
         budget=Budget(trials=trials),
         advisors=[RandomAdvisor()],
         listen=clock,
+        gates=Gates(),
         noise=0,
         stop_early=stop_early,
     )

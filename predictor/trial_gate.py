@@ -23,6 +23,7 @@ from .no_win import NoWin
 # Thresholds were chosen where skipping saved most against what it lost, on data that is not reported (docs/gate.md).
 FAILS = 0.8  # probability of failure from which a trial is skipped: at 0.7 good trials cost more than failures save
 LOSES = 0.999  # probability of no win from which a trial is skipped: with few trials 0.99 is said too easily
+QUICK = 1.0  # seconds of a usual run: judging takes up to half of that, so quicker ones simply run
 FAILS_FROM, LOSES_FROM = 5, 10  # trials of this study before that: until then each teaches more than it costs
 
 
@@ -43,8 +44,8 @@ NOTHING = Judgement(skip=False, reason="")
 class TrialGate:
     """Judges configurations of one study. Fit it anew when a trial has ended; judging costs milliseconds.
 
-    Odd data (NaN, one trial, all failed, none failed, configurations of another space) make it say nothing, and what
-    it says nothing about is run.
+    Where a run takes less than a second it says nothing, since asking would cost as much. Odd data (NaN, one trial, all
+    failed, none failed, configurations of another space) make it say nothing, and what it says nothing about is run.
 
     Args:
         derived: features that may tell failures (`agents/features.py` finds them).
@@ -85,12 +86,18 @@ class TrialGate:
         """
         self._done = done = [t for t in trials if t.finished]
         self._noise = noise
-        self._failure.fit(done)
-        self._no_win.fit([], noise)
         known = done if any(t.died_there for t in done) else [*done, *self._recalled]
         self._died = _typical([t.seconds for t in known if t.died_there])
         self._ended = _typical([t.seconds for t in done if t.state in (State.COMPLETE, State.PRUNED)])
+        self._no_win.fit([], noise)
+        if not self._quick:
+            self._failure.fit(done)
         return self
+
+    @property
+    def _quick(self) -> bool:
+        """Whether a run takes no longer than it takes to think about it; unknown times count as long."""
+        return self._ended is not None and self._ended < QUICK
 
     def judge(self, config: Config, *, searched: bool = False) -> Judgement:
         """Whether this configuration is worth running.
@@ -99,6 +106,8 @@ class TrialGate:
             searched: an advisor found it to be the most promising under a process over the same trials; whether it can
                 win is then not asked again.
         """
+        if self._quick:
+            return NOTHING
         try:
             failure = _one(self._failure.probability([config]))
             no_win = None if searched else _one(self._winning().probability([config]))

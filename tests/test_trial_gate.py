@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from luthier.predictor.failure import Recalled
 from luthier.predictor.no_win import MOST, NoWin, _spread
-from luthier.predictor.trial_gate import Judgement, TrialGate
+from luthier.predictor.trial_gate import NOTHING, Judgement, TrialGate
 from luthier.trials.records import Cause, Config, Direction, Failure, State, Trial
 from luthier.trials.space import Float, Int, Space
 
@@ -146,3 +146,11 @@ def test_what_an_advisor_searched_for_is_asked_only_whether_it_fails() -> None:
     assert not gate.judge({"x": 0.95, "units": 64}, searched=True).skip
     assert gate.judge({"x": 0.95, "units": 64}, searched=True).no_win is None
     assert gate.judge({"x": 0.3, "units": 1000}, searched=True).skip
+
+
+def test_runs_that_are_as_quick_as_a_judgement_are_not_judged() -> None:
+    trials = [trial(i, {"x": 0.3, "units": u}, seconds=0.2) for i, u in enumerate((16, 32, 64, 400, 450, 500))]
+    slow = [replace(t, seconds=100.0) for t in trials]
+    hopeless = {**SPACE.default(), "units": 500}
+    assert TrialGate(SPACE, LOW).fit(slow).judge(hopeless).failure is not None
+    assert TrialGate(SPACE, LOW).fit(trials).judge(hopeless) == NOTHING
