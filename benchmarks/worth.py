@@ -12,7 +12,8 @@ it was stopped, trial by trial. The arms:
 - `gated`: both gates, each study by itself;
 - `gated-kept`: the same, knowing the turns of the studies before it, those of its own task left out, as the product
   knows those of the studies beside it (declared later, before any gated run had been looked at);
-- `random-gate`: `planner-critic` in a random share of turns, as large as the model's share under `gated`.
+- `random-gate`, `random-gate-kept`: `planner-critic` in a random share of turns, as large as the model's under `gated`
+  and `gated-kept`.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from stats import Interval, bootstrap, paired
-from worth_arms import ARMS, GATED, RANDOM, Arm, random_gate
+from worth_arms import ARMS, RANDOM, Arm, random_gate
 from worth_costs import METRICS, Run, run_of
 
 from luthier.graphs.loop import tune_study
@@ -113,12 +114,12 @@ def run_arm(arm: Arm, args: argparse.Namespace, console: Console) -> dict[Block,
 
 
 def benchmark(args: argparse.Namespace, console: Console) -> dict[str, dict[Block, Run]]:
-    """Every arm that was asked for; the random gate last, since it needs the gated one's share."""
-    found = {name: run_arm(ARMS[name], args, console) for name in args.arms if name != RANDOM}
-    if RANDOM in args.arms:
-        gated = found[GATED].values()
-        share = sum(run.asked for run in gated) / max(1, sum(run.turns for run in gated))
-        found[RANDOM] = run_arm(random_gate(share), args, console)
+    """Every arm that was asked for; random gates last, since they need another arm's share."""
+    found = {name: run_arm(ARMS[name], args, console) for name in args.arms if name in ARMS}
+    for name in [arm for arm in args.arms if arm in RANDOM]:
+        runs = found[RANDOM[name]].values()
+        share = sum(run.asked for run in runs) / max(1, sum(run.turns for run in runs))
+        found[name] = run_arm(random_gate(name, share), args, console)
     return published(args, next(iter(found.values()))) | found
 
 
@@ -180,16 +181,16 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--suite", default="bayesmark", help="a file suite_NAME.py beside this one (%(default)s)")
     parser.add_argument("--default", help="configuration that each arm starts from; the suite's first if not given")
     parser.add_argument("--model", default="embedded", help="the language model (%(default)s)")
-    parser.add_argument("--arms", type=lambda s: s.split(","), default=[*ARMS, RANDOM], help="(all)")
+    parser.add_argument("--arms", type=lambda s: s.split(","), default=[*ARMS, *RANDOM], help="(all)")
     parser.add_argument("--tasks", help="names between commas, or the first N (all)")
     parser.add_argument("--trials", type=int, default=10, help="starting points included (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="of each task (%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("worth"), help="where study folders stay (%(default)s)")
     parser.add_argument("--json", type=Path, help="write the figures here")
     args = parser.parse_args(argv)
-    unknown = [arm for arm in args.arms if arm not in (*ARMS, RANDOM)]
-    if unknown or (RANDOM in args.arms and GATED not in args.arms):
-        parser.error(f"--arms must be of {', '.join((*ARMS, RANDOM))}, {RANDOM} only with {GATED}; got {args.arms}")
+    lacking = [arm for arm in args.arms if arm not in ARMS and RANDOM.get(arm) not in args.arms]
+    if lacking:
+        parser.error(f"--arms must be of {', '.join((*ARMS, *RANDOM))}, a random one with its own; got {lacking}")
     return args
 
 

@@ -14,7 +14,8 @@ from luthier.predictor.study_logs import FILE, logged_trials
 from luthier.predictor.turns import Arm as Workflow
 from luthier.predictor.turns import Drawn, Turn, turns_of
 
-GATED, RANDOM = "gated", "random-gate"
+GATED, KEPT = "gated", "gated-kept"
+RANDOM = {"random-gate": GATED, "random-gate-kept": KEPT}  # arms that ask as often as another one, at random
 ALWAYS = "planner-critic"
 
 
@@ -54,9 +55,9 @@ def always(workflow: str, share: float = 1.0) -> TurnRule:
     return rule
 
 
-def random_gate(share: float) -> Arm:
-    """The arm that asks the model at random, and skips nothing."""
-    return Arm(RANDOM, AUTO, True, Gates(rule=always(ALWAYS, share), judge=None))
+def random_gate(name: str, share: float) -> Arm:
+    """An arm that asks the model at random, and skips nothing."""
+    return Arm(name, AUTO, True, Gates(rule=always(ALWAYS, share), judge=None))
 
 
 ARMS = {
@@ -66,6 +67,6 @@ ARMS = {
         Arm("chance", "chance", False),
         Arm("always", ALWAYS, True),
         Arm(GATED, AUTO, True, Gates()),
-        Arm(f"{GATED}-kept", AUTO, True, Gates(), kept=True),
+        Arm(KEPT, AUTO, True, Gates(), kept=True),
     )
 }
