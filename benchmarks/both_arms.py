@@ -22,11 +22,11 @@ from itertools import groupby, islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import arms
 import memories
 import methods as tuners
 import numpy as np
 import suites
+from both_arms_states import ADVISORS, FILE, Led, Open, summary, tie, workflow_of
 from rich.console import Console
 from rich.progress import track
 from tuning import load
@@ -84,12 +84,12 @@ def _of_suite(name: str, data: Path, seeds: int, kinds: Sequence[str], each: int
             yield StudyKey(name, tasks[place], default, kind, seed, tuple(states))
 
 
-def led(key: StudyKey, data: Path) -> arms.Led:
+def led(key: StudyKey, data: Path) -> Led:
     """The study, before its first trial."""
     task = load(key.suite, data, key.task, False)
     starts = task.starts(key.default, key.seed)
     past = memories.past_of(key.memory, key.suite, data, key.task, False, MEMORY_SIZE, key.seed, task.space)
-    return arms.Led(
+    return Led(
         name=f"{key.suite} {key.task}",
         id=key.name,
         space=suites.with_default(task.space, starts[0] if len(starts) == 1 else None),
@@ -98,7 +98,7 @@ def led(key: StudyKey, data: Path) -> arms.Led:
         advisors=tuners.advisors_with(past),
         seed=seed_for(key.seed, 0, key.name),
         trials=LAST + 1,
-        tie=arms.tie(suites.normaliser(key.suite, key.task)),
+        tie=tie(suites.normaliser(key.suite, key.task)),
         facts={"benchmark": key.suite, "data_set": key.task, "default": key.default, "memory": key.memory},
     )
 
@@ -113,8 +113,8 @@ def missing(args: argparse.Namespace) -> list[tuple[StudyKey, int, list[str]]]:
     """The states that are asked for, in order, each with the workflows that are not logged yet; none without any."""
     every = studies(args.suites, args.data, args.seeds, args.memory, args.each)
     wanted = islice(((key, state) for key in every for state in key.states), args.states)
-    done = {name: _logged(args.out / name / arms.FILE) for name in args.suites}
-    names = [arms.ADVISORS, *args.workflows]
+    done = {name: _logged(args.out / name / FILE) for name in args.suites}
+    names = [ADVISORS, *args.workflows]
     left = [
         (key, state, [name for name in names if (f"{key.name}/{state}", name) not in done[key.suite]])
         for key, state in wanted
@@ -124,7 +124,7 @@ def missing(args: argparse.Namespace) -> list[tuple[StudyKey, int, list[str]]]:
 
 def _logged(path: Path) -> set[tuple[str, str]]:
     """States and workflows that are there."""
-    return {(str(record.task_id), arms.workflow_of(record)) for record in WorkflowLog(path)}
+    return {(str(record.task_id), workflow_of(record)) for record in WorkflowLog(path)}
 
 
 def run(args: argparse.Namespace, console: Console) -> None:
@@ -132,9 +132,9 @@ def run(args: argparse.Namespace, console: Console) -> None:
     todo = missing(args)
     by_study = groupby(track(todo, "states", console=console, disable=not todo), key=lambda one: one[0])
     for key, states in by_study:
-        log = WorkflowLog(args.out / key.suite / arms.FILE)
+        log = WorkflowLog(args.out / key.suite / FILE)
         log.path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(arms.Open(led(key, args.data))) as study:
+        with closing(Open(led(key, args.data))) as study:
             for _, state, names in states:
                 study.advance(state)
                 for record in study.records(names, opened(args.model), args.model, state):
@@ -147,7 +147,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     def names(text: str) -> list[str]:
         return [name.strip() for name in text.split(",") if name.strip()]
 
-    every = [name for name in WORKFLOWS if name != arms.ADVISORS]
+    every = [name for name in WORKFLOWS if name != ADVISORS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the suites' data")
     parser.add_argument("--suites", type=names, default=["lcbench", "taskset"], help="default: lcbench,taskset")
@@ -175,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     for name in args.suites:
-        console.print(arms.summary(name, WorkflowLog(args.out / name / arms.FILE)))
+        console.print(summary(name, WorkflowLog(args.out / name / FILE)))
     return 0
 
 

@@ -23,8 +23,8 @@ from luthier.trials.space import Float, Int, Space
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
-import arms  # noqa: E402
 import both_arms  # noqa: E402
+import both_arms_states as states  # noqa: E402
 import ship_predictor  # noqa: E402
 import suites  # noqa: E402
 import tuning  # noqa: E402
@@ -51,8 +51,8 @@ class Counting:
         return bowl(config) + self.asked
 
 
-def led(objective: suites.Objective = bowl) -> arms.Led:
-    return arms.Led(
+def led(objective: suites.Objective = bowl) -> states.Led:
+    return states.Led(
         "bowl a", "bowl/a/common/none/0", SPACE, Direction.MINIMIZE, objective, default_advisors(), 0, 8, 0.01
     )
 
@@ -61,9 +61,9 @@ def led(objective: suites.Objective = bowl) -> arms.Led:
 def test_outcomes_mirror_each_other_and_are_level_where_nobody_improves(
     value: float, advisors: float, best: float, tie: float, direction: Direction
 ) -> None:
-    found = arms.outcome(value, advisors, best, direction, tie)
-    assert found == 2 - arms.outcome(advisors, value, best, direction, tie)
-    assert arms.outcome(value, value, best, direction, tie) == 1
+    found = states.outcome(value, advisors, best, direction, tie)
+    assert found == 2 - states.outcome(advisors, value, best, direction, tie)
+    assert states.outcome(value, value, best, direction, tie) == 1
     if found == 2:
         assert direction.gain(value, best) > tie
         assert direction.gain(value, advisors) > 0
@@ -72,13 +72,13 @@ def test_outcomes_mirror_each_other_and_are_level_where_nobody_improves(
 
 
 def test_a_failed_trial_gains_nothing() -> None:
-    assert arms.outcome(math.nan, 1.0, 0.0, Direction.MAXIMIZE, 0.0) == 0
-    assert arms.outcome(math.nan, -1.0, 0.0, Direction.MAXIMIZE, 0.0) == 1
-    assert arms.outcome(2.0, math.nan, 0.0, Direction.MAXIMIZE, 0.0) == 2
+    assert states.outcome(math.nan, 1.0, 0.0, Direction.MAXIMIZE, 0.0) == 0
+    assert states.outcome(math.nan, -1.0, 0.0, Direction.MAXIMIZE, 0.0) == 1
+    assert states.outcome(2.0, math.nan, 0.0, Direction.MAXIMIZE, 0.0) == 2
 
 
 def test_all_workflows_plan_from_one_state_and_leave_it_as_it_is() -> None:
-    study = arms.Open(led(Counting()))
+    study = states.Open(led(Counting()))
     try:
         study.advance(5)
         first = list(study.records(NAMES, RandomChat(), "random", 5))
@@ -88,7 +88,7 @@ def test_all_workflows_plan_from_one_state_and_leave_it_as_it_is() -> None:
     assert [r.model_dump(exclude={"model_seconds"}) for r in first] == [
         r.model_dump(exclude={"model_seconds"}) for r in again
     ]
-    assert [arms.workflow_of(record) for record in first] == list(NAMES)
+    assert [states.workflow_of(record) for record in first] == list(NAMES)
     assert len({(record.task_id, record.index, record.best_before, record.advisors_value) for record in first}) == 1
     told = [record.model_dump() for record in first]
     assert (told[0]["label"], told[0]["runs"], told[0]["successes"]) == (0, 2, 1)
@@ -98,7 +98,7 @@ def test_all_workflows_plan_from_one_state_and_leave_it_as_it_is() -> None:
 
 def test_equal_questions_are_asked_once() -> None:
     model = ScriptedChat.of(["one", "two"])
-    once = arms.OnceChat(inner=model)
+    once = states.OnceChat(inner=model)
     said = [once.invoke("a", timeout=1.0), once.invoke("a", timeout=2.0), once.invoke("b", timeout=1.0)]
     assert [answer.text for answer in said] == ["one", "one", "two"]
     assert len(model.calls) == 2
@@ -145,8 +145,8 @@ def test_a_run_is_logs_to_learn_from_and_goes_on_where_it_stopped(tmp_path: Path
     assert both_arms.main([*told, "--states", "1", "--workflows", "planner"]) == 0
     assert both_arms.main([*told, "--states", "2", "--workflows", "planner,debate"]) == 0
     assert both_arms.main([*told, "--states", "2", "--workflows", "planner,debate"]) == 0
-    records = list(WorkflowLog(tmp_path / "bowl" / arms.FILE))
-    assert len({(record.task_id, arms.workflow_of(record)) for record in records}) == len(records) == 6
+    records = list(WorkflowLog(tmp_path / "bowl" / states.FILE))
+    assert len({(record.task_id, states.workflow_of(record)) for record in records}) == len(records) == 6
     found = read_source(tmp_path)
     assert (len(found.logs), found.skipped, found.logs.runs.sum()) == (6, 0, 12)
     assert set(found.logs.suite) == {"tuning"}
