@@ -63,7 +63,7 @@ def _turn(parts: Parts, number: int, before: Mapping[str, Any]) -> Turn:
 
 
 def _words(turn: Turn) -> list[Saying]:
-    return say("gate", f"{turn['workflow']} gets the turn: {turn['reason']}") if turn["reason"] else []
+    return say("gate", f"the turn goes to {turn['workflow']}: {turn['reason']}") if turn["reason"] else []
 
 
 def _begun_again(study: Study, running: Trial, turn: Turn) -> tuple[int, State]:

@@ -73,7 +73,7 @@ class Always:
     ) -> Drawn:
         self.arms.append(arms)
         arm = next((arm for arm in arms if arm.workflow == self.workflow), arms[-1])
-        return Drawn(arm, 0.5, False, (), f"{arm.workflow} gets the turn")
+        return Drawn(arm, 0.5, False, (), f"{arm.workflow}, always")
 
 
 @pytest.fixture
@@ -173,10 +173,10 @@ def test_the_workflow_that_gets_the_turn_carries_the_trial(study: Study, workflo
         turn = trial.extra["turn"]
         assert (trial.extra["workflow"], turn["workflow"], turn["probability"]) == (workflow, workflow, 0.5)
         assert trial.extra["choice_probability"] == 0.5
-        assert trial.extra["agents"][0] == {"role": "gate", "text": f"{workflow} gets the turn: {turn['reason']}"}
+        assert trial.extra["agents"][0] == {"role": "gate", "text": f"the turn goes to {workflow}: {turn['reason']}"}
         assert trial.extra["model"] == ("none" if workflow in ("advisors", "chance") else "random")
     assert [arm.workflow for arm in rule.arms[0]] == list(WITH_MODEL)
-    assert any(isinstance(e, Said) and e.role == "gate" and "gets the turn" in e.text for e in heard.events)
+    assert any(isinstance(e, Said) and e.role == "gate" and "the turn goes to" in e.text for e in heard.events)
 
 
 def test_chance_draws_among_the_candidates_that_a_planner_would_see(study: Study) -> None:
