@@ -186,21 +186,6 @@ def test_chance_draws_among_the_candidates_that_a_planner_would_see(study: Study
     assert all(t.extra["decisions"] == 0 and 0 < t.extra["model_share"] <= 0.5 for t in drawn)
 
 
-def test_a_model_without_tokens_left_gets_no_turn(study: Study) -> None:
-    rule = Always("planner")
-    budget = Budget(trials=5, tokens=1)
-    tune_study(
-        study,
-        FunctionRunner(bowl),
-        budget=budget,
-        noise=0,
-        model=RandomChat(),
-        model_name="random",
-        gates=Gates(rule=rule),
-    )
-    assert len(rule.arms) <= 1 or {arm.model for arm in rule.arms[-1]} == {"none"}
-
-
 def test_a_model_that_fails_at_everything_rests(study: Study) -> None:
     rule = Always("planner")
     broken = ScriptedChat.of([ModelMissing("no model")] * 50)

@@ -225,6 +225,14 @@ def test_a_budget_of_tokens_stops(study: Study) -> None:
     assert sum(tokens[:-1]) < 1500 <= sum(tokens)
 
 
+@pytest.mark.parametrize(("tokens", "decisions"), [(None, 2), (1, 1)])
+def test_a_model_without_tokens_left_is_not_asked_again(study: Study, tokens: int | None, decisions: int) -> None:
+    runner, model = FunctionRunner(bowl), RandomChat(seed=3)
+    tune_study(study, runner, budget=Budget(trials=2, tokens=tokens), noise=0, workflow="planner-critic", model=model,
+               advisors=[ListAdvisor()], gates=ASKED)  # fmt: skip
+    assert study.trials[1].extra["decisions"] == decisions
+
+
 def test_hours_count_trials_noise_and_the_model(study: Study) -> None:
     def slow(config: Config) -> float:
         return bowl(config) or 0.0
