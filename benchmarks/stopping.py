@@ -5,7 +5,8 @@
 A study is 30 proposals that are fixed beforehand: the default, four random ones, then a third at random and the rest
 near the best so far, as a tuner would propose. Each rule sees the same ones, so that only the rule differs. TaskSet's
 curves are real; LCBench's come from a surrogate, are smooth, and look easier than life. The product's rule was chosen
-on the first 4 TaskSet and 12 LCBench tasks; `taskset-held-out` and `lcbench-held-out` are the others.
+on the first 4 TaskSet and 12 LCBench tasks; `taskset-held-out` and `lcbench-held-out` are the others. `--hopeless`
+shows the product's rule at other chances too, which is how its 1 % was chosen.
 """
 
 from __future__ import annotations
@@ -14,20 +15,21 @@ import argparse
 import math
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import suites
 from epochs import Meter
 from figures import Figure, figure, write
-from methods_epochs import RULES, StopRule, record
+from methods_epochs import METRIC, RULES, Stop, StopRule, record
 from report_epochs import table_of
 from rich.console import Console
 from rich.progress import track
 from stats import bootstrap, paired
 
-from luthier.trials.records import Candidate, Config, State, Trial
+from luthier.trials.records import Candidate, Config, Direction, State, Trial
+from luthier.trials.stopping import Stopper
 
 DEVELOPMENT = {"taskset": 4, "lcbench": 12}  # tasks from the start on which the rule was chosen
 TRIALS = 30
@@ -62,14 +64,30 @@ def replay(task: suites.Task, configs: Sequence[Config], rule: StopRule) -> tupl
     return meter.best, sum(trial.state is State.PRUNED for trial in done)
 
 
-def measure(suite: suites.Suite, data: Path | None, names: Sequence[str], seeds: int, console: Console) -> list[Figure]:
+def product_at(hopeless: float) -> StopRule:
+    """The product's rule below another chance of beating the best."""
+
+    def rule(direction: Direction, done: Sequence[Trial]) -> Stop:
+        return Stopper(direction, METRIC, done, hopeless=hopeless)
+
+    return rule
+
+
+def measure(
+    suite: suites.Suite,
+    data: Path | None,
+    names: Sequence[str],
+    seeds: int,
+    rules: Mapping[str, StopRule],
+    console: Console,
+) -> list[Figure]:
     """The figures of a suite, of its tasks for development left out, and of all."""
     rows: dict[str, dict[str, list[list[float]]]] = defaultdict(lambda: defaultdict(list))
     for name in track(names, suite.name, console=console, transient=True):
         task, norm = suite.task(data, name), suites.normaliser(suite.name, name)
         for seed in range(seeds):
             configs = proposals(task, name, seed)
-            for rule, stop in RULES.items():
+            for rule, stop in rules.items():
                 best, stopped = replay(task, configs, stop)
                 early = norm.regret(best[min(EARLY * task.epochs, len(best)) - 1])
                 spent = len(best) / (TRIALS * task.epochs)
@@ -96,6 +114,13 @@ def figures(suite: str, rows: dict[str, dict[str, np.ndarray]], names: Sequence[
     return found
 
 
+def _chances(text: str) -> list[float]:
+    found = [float(part) for part in text.split(",")]
+    if wrong := [chance for chance in found if not 0 <= chance <= 1]:
+        raise argparse.ArgumentTypeError(f"a chance lies from 0 to 1, but got {wrong[0]:g}; write 0.05 for 5 %")
+    return found
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Replay, write, print; 2 when the data is not there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,13 +128,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--suite", default="taskset,lcbench", help="names between commas (%(default)s)")
     parser.add_argument("--seeds", type=int, default=2, help="studies a task (%(default)s)")
     parser.add_argument("--tasks", type=int, default=math.inf, help="only so many tasks of each suite")
+    parser.add_argument("--hopeless", type=_chances, default=[], help="other chances for the product's rule: 0.05,0.02")
     parser.add_argument("--json", type=Path, default=Path("stopping.json"), help="result file (%(default)s)")
     args, console, found = parser.parse_args(argv), Console(), list[Figure]()
+    rules = RULES | {f"product at {100 * chance:.3g} %": product_at(chance) for chance in args.hopeless}
     try:
         for name in args.suite.split(","):
             suite = suites.find_suite(name)
             names = [n for i, n in enumerate(suite.tasks(args.data)) if i < args.tasks]
-            found += measure(suite, args.data, names, args.seeds, console)
+            found += measure(suite, args.data, names, args.seeds, rules, console)
     except (suites.DataMissing, suites.UnknownName) as error:
         print(error, file=sys.stderr)
         return 2

@@ -183,6 +183,19 @@ class TestStopping:
         lost = [f["value"] for f in found if f["metric"] == "regret-lost"]
         assert min(lost) >= 0
 
+    def test_the_product_s_rule_is_shown_at_other_chances(self, falling: None, tmp_path: Path) -> None:
+        told = ["--suite", "falling", "--tasks", "1", "--seeds", "1", "--json", str(tmp_path / "out.json")]
+        assert stopping.main([*told, "--hopeless", "0.3,0.01,0"]) == 0
+        found = json.loads((tmp_path / "out.json").read_text())
+        spent = {f["method"]: f["value"] for f in found if (f["suite"], f["metric"]) == ("falling", "epochs")}
+        assert set(spent) == {*methods_epochs.RULES, "product at 30 %", "product at 1 %", "product at 0 %"}
+        assert spent["product at 30 %"] <= spent["product"] == spent["product at 1 %"] <= spent["product at 0 %"] == 1
+
+    def test_a_chance_in_percent_is_refused(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit):
+            stopping.main(["--hopeless", "5", "--json", str(tmp_path / "out.json")])
+        assert "write 0.05 for 5 %" in capsys.readouterr().err
+
     def test_absent_data_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert stopping.main(["--data", str(tmp_path), "--json", str(tmp_path / "out.json")]) == 2
         assert "--data" in capsys.readouterr().err
