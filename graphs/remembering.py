@@ -79,8 +79,8 @@ class StudyMemory:
         if study.space is None:
             return
         done, kept = study.finished, self._kept.get(study.uid, 0)
-        after = done[kept - 1] if kept else None
-        record(self.store, self._task(study, study.space), study.name, study.uid, done[kept:], after=after)
+        task = self._task(study, study.space)
+        record(self.store, task, study.name, study.uid, done[kept:], before=done[:kept])
         self._kept[study.uid] = len(done)
 
     def learn(self, study: Study) -> None:

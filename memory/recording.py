@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from ..trials.diagnosis import diagnose
-from ..trials.records import State, Trial
+from ..trials.records import State, Trial, best_trial
 from .errors import NoteMissing
 from .lessons import best_of, effect_of, is_sure, standing, worded
 from .note import Evidence, Kind, Link, LinkType, Note, PastTrial, stable_id
@@ -18,23 +18,25 @@ MAX_DETAIL = 2_000  # characters of a failure's last lines
 
 
 def record(
-    store: Store, task: Task, study: str, uid: str, trials: Sequence[Trial], *, after: Trial | None = None
+    store: Store, task: Task, study: str, uid: str, trials: Sequence[Trial], *, before: Sequence[Trial] = ()
 ) -> int:
     """Keep the finished trials of a study; how many are new. What they teach is `learn`'s.
 
     Args:
         study: its name.
         uid: what tells it from other studies of the same name: where it lies.
-        after: the trial before these, where it is kept already.
+        before: the study's trials before these, which are kept already. Curves are judged against the best of all.
 
     Raises:
         MemoryFileError: the memory cannot be written.
     """
-    rows = [past_trial(task, study, uid, trial) for trial in trials if trial.finished]
+    best = best_trial([*before, *trials], task.direction)
+    reference = None if best is None else best.value
+    rows = [past_trial(task, study, uid, trial, reference) for trial in trials if trial.finished]
     if not rows:
         return 0
-    before = [] if after is None else [stable_id(Kind.TRIAL, uid, after.number)]
-    chain = pairwise([*before, *(row.id for row in rows)])
+    last = [stable_id(Kind.TRIAL, uid, trial.number) for trial in before[-1:]]
+    chain = pairwise([*last, *(row.id for row in rows)])
     links = [Link(source=later, target=earlier, type=LinkType.NEXT_TRIAL) for earlier, later in chain]
     links += same_space(store, task)
     new = store.add([task.note(study), *(_trial_note(task, row) for row in rows)], links, rows)
@@ -57,8 +59,8 @@ def learn(store: Store, task: Task) -> None:
         _learn_effect(store, task, name, trials)
 
 
-def past_trial(task: Task, study: str, uid: str, trial: Trial) -> PastTrial:
-    """A trial as a row of the memory."""
+def past_trial(task: Task, study: str, uid: str, trial: Trial, reference: float | None = None) -> PastTrial:
+    """A trial as a row of the memory; `reference` is the study's best value, which its curve is judged against."""
     failure, curve = trial.failure, trial.trajectory.steps
     return PastTrial(
         id=stable_id(Kind.TRIAL, uid, trial.number),
@@ -70,7 +72,7 @@ def past_trial(task: Task, study: str, uid: str, trial: Trial) -> PastTrial:
         state=trial.state.value,
         cause="" if failure is None else failure.cause.value,
         detail="" if failure is None else failure.detail.strip()[-MAX_DETAIL:],
-        diagnosis=diagnose(trial, task.direction, task.metric).verdict.value if curve else "",
+        diagnosis=diagnose(trial, task.direction, task.metric, reference).verdict.value if curve else "",
         seconds=trial.seconds,
     )
 

@@ -172,6 +172,18 @@ def test_a_person_s_words_on_a_task_do_not_stop_the_next_study(store: SQLiteStor
     assert past_studies(store, TASK) == []
 
 
+def test_a_flat_curve_is_kept_as_an_underfit_once_the_study_has_done_better(store: SQLiteStore) -> None:
+    flat = [1.0, 0.99, 0.985, *([0.98] * 17)]
+    done = [complete(0, {"lr": 0.1}, 0.98, flat), complete(1, {"lr": 0.01}, 0.1), complete(2, {"lr": 0.09}, 0.98, flat)]
+    record(store, TASK, "s", "uid", done[:1])
+    record(store, TASK, "s", "uid", done[1:2], before=done[:1])
+    record(store, TASK, "s", "uid", done[2:], before=done[:2])
+    record(store, TASK, "all at once", "other", done)
+    found = {(row.study, row.number): row.diagnosis for row in store.trials(TASK.id)}
+    assert (found["s", 0], found["s", 2]) == ("plateau", "underfitting")
+    assert found["all at once", 0] == found["all at once", 2] == "underfitting"
+
+
 @pytest.mark.parametrize(("extra", "kept"), [({"expected": 0.3}, 0.3), ({}, 0.9)])
 def test_a_stopped_trial_is_kept_with_what_it_was_expected_to_reach(extra: dict[str, float], kept: float) -> None:
     stopped = Trial(3, {"lr": 0.1}, State.PRUNED, value=0.9, extra=extra)

@@ -69,7 +69,7 @@ def _moves(space: Space, best: Trial, direction: Direction, seed: int) -> list[t
 
 
 def _verdict(best: Trial, direction: Direction) -> Verdict:
-    # The target's own curve is the longest; trials do not know the metric's name.
+    # Trials do not know the metric's name. A curve that ends at the study's best value needs no other reference.
     curves = best.trajectory.metrics
     matching = [n for n, v in curves.items() if v and best.value is not None and v[-1] == best.value]
     return diagnose(best, direction, matching[0]).verdict if matching else Verdict.HEALTHY
