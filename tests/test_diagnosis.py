@@ -130,6 +130,17 @@ def test_what_was_learned_before_the_first_report_can_overfit() -> None:
     assert diagnose_curves(range(20), train, valid, Direction.MINIMIZE, 0.4).verdict is Verdict.OVERFITTING
 
 
+@pytest.mark.parametrize("end", [1e6, 1e46, 1e300])
+@pytest.mark.parametrize("reference", [None, 0.2])
+def test_a_value_that_explodes_has_diverged_whatever_training_does(end: float, reference: float | None) -> None:
+    """As boosting does at a learning rate above 2."""
+    valid = [1.0, 0.9, 0.8, *(end ** (k / 17) for k in range(1, 18))]
+    for train in (None, [0.9 * v for v in valid], [1.0 / (k + 1) for k in range(20)]):
+        assert diagnose_curves(range(20), train, valid, Direction.MINIMIZE, reference).verdict is Verdict.DIVERGED
+    jumps = [1.0, 0.9, 0.8, end, end]
+    assert diagnose_curves(range(5), None, jumps, Direction.MINIMIZE, reference).verdict is Verdict.DIVERGED
+
+
 def test_fewer_than_four_points_are_not_judged() -> None:
     assert verdict([1.0, 5.0, 90.0]) is Verdict.HEALTHY
 

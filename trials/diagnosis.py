@@ -22,6 +22,7 @@ WORSE = 0.1  # of the scale: a curve that never got better and ends so much wors
 FAR = 1 / 3  # of the way to the best left: flat so far from it is underfitting, as the labellers have it
 SWINGS = 3.0  # mean steps back: what noise alone gains or loses at most, about
 BEYOND = 0.5  # of the scale, worse than the start at the end: a curve that ran so far away alone has diverged
+EXPLODED = 1000.0  # times all that was learned, worse than the start at the end: no overfitting loses so much
 ROUGH = 0.03  # of the scale: the mean step back, from which a curve is unstable
 WANDERING = 2.0  # the way to and fro, in units of the net change, from which a curve is unstable
 VALLEYS = 0.25  # of the steps turn from better to worse: a curve is unstable; pure noise has a third
@@ -96,7 +97,13 @@ def _verdict(c: Curve) -> Verdict:
         return Verdict.UNSTABLE
     if unlearned:
         return Verdict.DIVERGED if c.beyond > WORSE else Verdict.UNDERFITTING if c.left >= FAR else Verdict.PLATEAU
-    return Verdict.DIVERGED if back and c.train is None and c.beyond > BEYOND else voted
+    away = back and c.train is None and c.beyond > BEYOND
+    return Verdict.DIVERGED if away or (turned and _exploded(c)) else voted
+
+
+def _exploded(c: Curve) -> bool:
+    """Whether the end is worse than the start by far more than either curve ever gained."""
+    return c.beyond > EXPLODED * (1.0 if c.train is None else max(1.0, c.train_gained))
 
 
 def _unlearned(c: Curve) -> bool:
