@@ -5,6 +5,7 @@ After Expert Blocks (arXiv 2509.15561, section 3): the diagnoses come from curve
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -18,6 +19,7 @@ from .effects import effects
 
 ROWS = 12  # trials kept in full: the best ones and the latest
 FAILURES = 8
+ROUNDING = 1e-12  # of a value: sums in another order differ by that much
 ROUGH_BELOW = 4  # values of one configuration; fewer give a rough noise floor
 GAP = 1 / 3  # of a (log) range without a trial that counts as unexplored
 
@@ -119,7 +121,8 @@ def _compare(latest: Trial | None, other: Trial | None, direction: Direction, no
     if latest.value is None or other.value is None:
         text = f"trial {latest.number} {latest.state}" if latest.value is None else f"trial {other.number} has no value"
         return Comparison(against=other.number, changes=changes, gain=None, text=text)
-    gain = direction.gain(latest.value, other.value)
+    same = math.isclose(latest.value, other.value, rel_tol=ROUNDING)
+    gain = 0.0 if same else direction.gain(latest.value, other.value)
     within = noise.deviation is not None and 0 < abs(gain) < 2 * noise.deviation
     way = "better" if gain > 0 else "worse"
     words = f"{way} than trial {other.number} by {abs(gain):.3g}" if gain else f"as good as trial {other.number}"

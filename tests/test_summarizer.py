@@ -109,6 +109,13 @@ def test_a_gain_within_the_noise_is_called_so() -> None:
     assert compared.changes == ["lr 0.001 to 0.01"]
 
 
+def test_what_differs_by_a_rounding_is_as_good() -> None:
+    done = [complete(0, SPACE.default(), 0.3), complete(1, {**SPACE.default(), "lr": 0.01}, 0.1 + 0.2)]
+    compared = context(done).against_best
+    assert compared is not None
+    assert (compared.gain, compared.text) == (0.0, "trial 1 is as good as trial 0")
+
+
 def test_effects_find_what_matters_and_call_the_rest_unknown() -> None:
     found = {e.name: e for e in effects(SPACE, trials(40), Direction.MINIMIZE)}
     assert found["lr"].certain
