@@ -19,7 +19,7 @@ import numpy as np
 import predictor_folds
 from predictor_figures import Figure, Part, figure, figures, probe_taus
 from predictor_models import ABLATIONS, BASELINES, MODELS
-from predictor_probes import PROBES, probes_alone, probes_knowing
+from predictor_probes import CHOSEN, PROBES, probes_alone, probes_knowing
 from predictor_runs import Kept, as_estimates, gather, run_all
 from predictor_tables import markdown, tables
 from rich.console import Console
@@ -37,6 +37,7 @@ from luthier.predictor.splits import FOLDS, SPLITS, folds
 SHOWN = (
     "auc",
     "auc-within",
+    "auc-within-in-fold",
     "auc-minus-best",
     "calibration-error",
     "log-loss",
@@ -45,6 +46,7 @@ SHOWN = (
     "top-1-regret",
     "utility",
 )
+ENDINGS = {f"after {n}{how}": f"-after-{n}{how.replace(' ', '-')}" for n in PROBES for how in ("", CHOSEN)}
 ALONE, KNOWING = "probes alone", "probes alone, difficulties known"
 
 
@@ -68,13 +70,23 @@ def evaluate(logs: Logs, dealt: Mapping[str, np.ndarray], models: Sequence[str],
             part = Part.of(logs, rows, split)
             yield from figures(part, split, domain, fold, found, BASELINES)
             if split == "workflow":
-                for count in PROBES:
-                    probed = {model: one[f"after {count}"] for model, one in arrays.items() if f"after {count}" in one}
-                    probed[ALONE] = probes_alone(logs, fold, count)
-                    probed[KNOWING] = probes_knowing(logs, fold, count)
-                    for model, after in probed.items():
-                        for name, drawn in probe_taus(part, after, count, fold).items():
-                            yield figure(split, domain, model, name, drawn)
+                after = {(m, name): a for m, one in arrays.items() for name, a in one.items() if name in ENDINGS}
+                yield from probed(logs, part, domain, fold, after)
+
+
+def probed(
+    logs: Logs, part: Part, domain: str, fold: np.ndarray, after: Mapping[tuple[str, str], np.ndarray]
+) -> Iterator[Figure]:
+    """How workflows are ranked after probes.
+
+    Args:
+        after: probabilities of all rows by model and ending.
+    """
+    simple = {ALONE: probes_alone, KNOWING: probes_knowing}
+    alone = {(name, f"after {n}"): make(logs, fold, n) for n in PROBES for name, make in simple.items()}
+    for (model, name), one in {**after, **alone}.items():
+        for metric, drawn in probe_taus(part, one, fold, ENDINGS[name]).items():
+            yield figure("workflow", domain, model, metric, drawn)
 
 
 def read_vectors(path: Path) -> dict[str, np.ndarray]:
@@ -177,7 +189,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     shown = (
         []
         if args.metrics == ["all"]
-        else [*args.metrics, *(f"{m}-after-{n}" for m in args.metrics if "tau" in m for n in PROBES)]
+        else [*args.metrics, *(f"{m}{ending}" for m in args.metrics if "tau" in m for ending in ENDINGS.values())]
     )
     for table in tables(found, shown):
         console.print(markdown(table) if args.markdown else table, soft_wrap=args.markdown)

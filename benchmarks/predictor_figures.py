@@ -17,6 +17,7 @@ from luthier.predictor.logs import Logs
 
 DRAWS = 1000  # of the bootstrap
 RANKING_DRAWS = 400  # of the bootstrap of rankings, which takes long
+AREAS = ("auc", "auc-within", "auc-within-in-fold")
 SURE = 0.8  # confidence above which a wrong prediction should have been an abstention
 
 
@@ -90,16 +91,37 @@ def row_metrics(part: Part, found: Estimates) -> dict[str, np.ndarray]:
     }
 
 
-def aucs(part: Part, found: Estimates) -> dict[str, np.ndarray]:
-    """The AUC by resampling: over all rows, in each suite, and the mean of these."""
-    p, suites = found.probability[part.rows], np.unique(part.logs.suite)
-    each = {str(suite): _auc(part, p, part.logs.suite == suite) for suite in suites}
-    return {"auc": _auc(part, p, np.ones(len(p), bool)), "auc-within": np.mean(list(each.values()), axis=0), **each}
+def aucs(part: Part, found: Estimates, fold: np.ndarray) -> dict[str, np.ndarray]:
+    """The AUC by resampling: over all rows, in each suite, the mean of these, and that of pairs of rows of one fold.
+
+    Rows of different folds were predicted by different trainings: one that lacks the good rows expects less of them,
+    which pulls a suite's AUC down, and by more the less a model tells rows of a fold apart.
+
+    Args:
+        fold: of each row of the whole.
+    """
+    p, of_suite = found.probability[part.rows], {str(s): part.logs.suite == s for s in np.unique(part.logs.suite)}
+    one = np.zeros(len(p), int)
+    each = {suite: _auc(part, p, rows, one) for suite, rows in of_suite.items()}
+    inside = [_auc(part, p, rows, fold[part.rows]) for rows in of_suite.values()]
+    return {
+        "auc": _auc(part, p, np.ones(len(p), bool), one),
+        "auc-within": np.mean(list(each.values()), axis=0),
+        "auc-within-in-fold": np.mean(inside, axis=0),
+        **each,
+    }
 
 
-def _auc(part: Part, score: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    found = metrics.Concordance.of(score[rows], part.logs.label[rows], part.group[rows])
-    return found.auc(part.times[:, : len(found.positives)])
+def _auc(part: Part, score: np.ndarray, rows: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Of the pairs of rows of one fold, how many are in the right order, by resampling."""
+    won, pairs = np.zeros(len(part.times)), np.zeros(len(part.times))
+    for held in np.unique(fold[rows]):
+        inside = rows & (fold == held)
+        found = metrics.Concordance.of(score[inside], part.logs.label[inside], part.group[inside])
+        more = found.counted(part.times[:, : len(found.positives)])
+        won, pairs = won + more[0], pairs + more[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(won / pairs)
 
 
 def abstaining(part: Part, found: Estimates) -> np.ndarray:
@@ -181,33 +203,32 @@ def rankings(part: Part, found: Estimates, fold: np.ndarray) -> dict[str, np.nda
     }
 
 
-def probe_taus(part: Part, after: np.ndarray, count: int, fold: np.ndarray) -> dict[str, np.ndarray]:
+def probe_taus(part: Part, after: np.ndarray, fold: np.ndarray, ending: str) -> dict[str, np.ndarray]:
     """Kendall's tau after probes, mean over the sets of probes; `after` of shape (sets, n of the whole)."""
-    each = [taus(part, one[part.rows], fold, f"-after-{count}") for one in after]
+    each = [taus(part, one[part.rows], fold, ending) for one in after]
     return {name: np.asarray(np.mean([one[name] for one in each], axis=0)) for name in each[0]}
 
 
-def compared(part: Part, found: Estimates) -> dict[str, np.ndarray]:
-    """What ablations are judged by."""
-    area = aucs(part, found)
-    return {"auc": area["auc"], "auc-within": area["auc-within"], "log-loss": row_metrics(part, found)["log-loss"]}
+def compared(part: Part, found: Estimates, area: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What ablations are judged by; `area` as `aucs` gives it."""
+    return {**{name: area[name] for name in AREAS}, "log-loss": row_metrics(part, found)["log-loss"]}
 
 
 def figures(
     part: Part, split: str, domain: str, fold: np.ndarray, found: Mapping[str, Estimates], baselines: Sequence[str]
 ) -> Iterator[Figure]:
     """All figures of one domain on one split, model by model; `fold` of each row of the whole."""
-    area = {model: aucs(part, estimates) for model, estimates in found.items()}
+    area = {model: aucs(part, estimates, fold) for model, estimates in found.items()}
     best = {
         name: max((b for b in baselines if b in area), key=lambda b: float(np.nan_to_num(area[b][name][0])), default="")
-        for name in ("auc", "auc-within")
+        for name in AREAS
     }
-    ours = compared(part, found[OURS]) if OURS in found else {}
+    ours = compared(part, found[OURS], area[OURS]) if OURS in found else {}
     for model, estimates in found.items():
         values = {**row_metrics(part, estimates), **rankings(part, estimates, fold)}
-        values |= {name: area[model][name] for name in ("auc", "auc-within")}
+        values |= {name: area[model][name] for name in AREAS}
         if ours and model not in (OURS, *baselines):  # what a part that is taken away, or added, does
-            values |= {f"{n}-minus-{OURS}": v - ours[n] for n, v in compared(part, estimates).items()}
+            values |= {f"{n}-minus-{OURS}": v - ours[n] for n, v in compared(part, estimates, area[model]).items()}
         values |= {f"{n}-minus-best": area[model][n] - area[b][n] for n, b in best.items() if b and model != b}
         if split == "suite":
             values["abstains-when-wrong-and-sure"] = abstaining(part, estimates)

@@ -11,6 +11,7 @@ from luthier.predictor.logs import Logs, Pairs
 
 PROBES = (3, 10)  # runs of each new workflow
 DRAWS = 10  # sets of probes; figures are means over them
+CHOSEN = " chosen"  # what stands behind the number of probes whose tasks were chosen
 EDGE = 0.02  # a task's rate stays this far from 0 and 1: it comes from some 20 workflows
 
 
@@ -23,31 +24,50 @@ class Probed(Protocol):
         ...
 
 
-def draw(test: Logs, count: int, seed: tuple[int, ...]) -> Logs:
-    """So many single runs of each workflow, each on another task, drawn from the runs that were logged."""
+@runtime_checkable
+class Choosing(Probed, Protocol):
+    """An estimator that can also say which runs would tell it most, before they are made."""
+
+    def worth(self, pairs: Pairs, past: Logs) -> np.ndarray:
+        """How much one run of each pair would tell, by runs of other workflows; shape (n,)."""
+        ...
+
+
+def draw(test: Logs, count: int, seed: tuple[int, ...], worth: np.ndarray | None = None) -> Logs:
+    """So many single runs of each workflow, each on another task, drawn from the runs that were logged.
+
+    Args:
+        worth: of each row; the tasks of the largest are taken. Without it, tasks are drawn too.
+    """
     rng = np.random.default_rng(seed)
-    rows = np.concatenate(
-        [
-            rng.choice(found, min(count, len(found)), replace=False)
-            for w in np.unique(test.workflow)
-            if len(found := np.flatnonzero(test.workflow == w))
-        ]
-    )
+    each = [np.flatnonzero(test.workflow == w) for w in np.unique(test.workflow)]
+    if worth is None:
+        rows = np.concatenate([rng.choice(found, min(count, len(found)), replace=False) for found in each])
+    else:
+        rows = np.concatenate([found[np.argsort(-worth[found], kind="stable")[:count]] for found in each])
     won = rng.hypergeometric(test.successes[rows], (test.runs - test.successes)[rows], 1)
     part = test.take(rows)
     return Logs(part.workflows, part.tasks, part.workflow, part.task, runs=np.ones_like(part.runs), successes=won)
 
 
-def after_probes(estimator: Estimator, test: Logs, count: int, fold: int) -> np.ndarray | None:
-    """Probabilities of all test rows after probes, shape (DRAWS, n); None where the estimator takes no probes.
+def after_probes(estimator: Estimator, train: Logs, test: Logs, count: int, fold: int) -> dict[str, np.ndarray]:
+    """Probabilities of all test rows after probes, each of shape (DRAWS, n); none where the estimator takes no probes.
 
-    The same probes for every estimator.
+    By what they are called: `after 3` on random tasks, the same for every estimator; `after 3 chosen` on those tasks
+    that it wants to see, where it has a wish.
     """
     if not isinstance(estimator, Probed):
-        return None
+        return {}
     pairs = Pairs(test.workflows, test.tasks, test.workflow, test.task)
-    found = [estimator.probed(draw(test, count, (fold, d, count))).predict(pairs).probability for d in range(DRAWS)]
-    return np.array(found)
+
+    def after(runs: Logs) -> np.ndarray:
+        return estimator.probed(runs).predict(pairs).probability
+
+    worth = {"": None, CHOSEN: estimator.worth(pairs, train)} if isinstance(estimator, Choosing) else {"": None}
+    return {
+        f"after {count}{how}": np.array([after(draw(test, count, (fold, d, count), one)) for d in range(DRAWS)])
+        for how, one in worth.items()
+    }
 
 
 def probes_alone(logs: Logs, fold: np.ndarray, count: int) -> np.ndarray:

@@ -74,9 +74,7 @@ def run(job: Job, logs: Logs, fold: np.ndarray, make: Factory, encoder: Encoder)
     arrays = {"probability": found.probability, "deviation": found.deviation, "abstains": found.abstains}
     if job.split == "workflow" and job.model in MODELS:  # ablations are not probed, which takes most of the time
         for count in PROBES:
-            after = after_probes(estimator, test, count, job.fold)
-            if after is not None:
-                arrays[f"after {count}"] = after
+            arrays |= after_probes(estimator, train, test, count, job.fold)
     return arrays
 
 

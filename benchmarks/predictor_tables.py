@@ -9,7 +9,7 @@ from predictor_figures import Figure
 from rich.table import Table
 from rich.text import Text
 
-PERCENT = ("accuracy", "auc", "auc-within", "auc-minus-best", "auc-within-minus-best", "utility", "abstains")
+PERCENT = ("accuracy", "auc", "utility", "abstains")  # and what begins so
 LOW_IS_GOOD = ("brier", "log-loss", "calibration-error", "top-1-regret")
 QUESTIONS = {
     "pair": "unseen pairs of known tasks and workflows",

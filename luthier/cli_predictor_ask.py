@@ -1,4 +1,4 @@
-"""`luthier predictor predict`, `explain` and `card`: what a trained predictor says, and why."""
+"""`luthier predictor predict`, `probes`, `explain` and `card`: what a trained predictor says, and why."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from .predictor.logs import Logs
     from .predictor_ask import Asked
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -33,6 +34,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("predict", epilog='Example: luthier predictor predict planner-critic "Tune val_loss of train.py"')(
         predict_pair
     )
+    app.command("probes", epilog="Example: luthier predictor probes mine.json --suite GSM8K --count 3")(choose_probes)
     app.command("explain", epilog='Example: luthier predictor explain GSM8K/22 "What is 17 x 23?"')(explain_pair)
     app.command("card", epilog="Example: luthier predictor card --model mine")(show_card)
 
@@ -69,6 +71,32 @@ def predict_pair(
         _print_json(told[0] if task is not None else told)
     else:
         print_answers(said, Console())
+
+
+def choose_probes(
+    workflow: Flow,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many tasks.")] = 10,
+    model: Model = None,
+    suite: Suite = "",
+    llm: Llm = "",
+    logs: LogsOf = None,
+    json: Json = False,
+) -> None:
+    """Name the tasks on which a few runs of a new workflow tell most; log them, and give them to `predict --probes`."""
+    from rich.console import Console
+
+    from .predictor_ask import workflow_asked
+    from .predictor_open import open_ability, open_checkpoint
+    from .predictor_page import probes_table
+    from .predictor_probes import tasks_to_probe
+
+    known = _known(logs)
+    flow = workflow_asked(workflow, suite, llm, known)
+    found = tasks_to_probe(open_ability(open_checkpoint(model)), flow, known, count)
+    if json:
+        _print_json([one.as_dict() for one in found])
+    else:
+        Console().print(probes_table(found))
 
 
 def explain_pair(
@@ -117,14 +145,19 @@ def show_card(model: Model = None, json: Json = False) -> None:
 
 
 def _asked(workflow: str, task: str, suite: str, llm: str, logs: Path | None) -> Asked:
-    from .predictor.log_place import logs_folder
     from .predictor_ask import task_asked, workflow_asked
-    from .predictor_open import open_logs
 
-    there = logs is not None or any(logs_folder().glob("*.jsonl"))
-    known = open_logs(logs) if there else None
+    known = _known(logs)
     flow = workflow_asked(workflow, suite, llm, known)
     return flow, task_asked(task, flow.suite, known)
+
+
+def _known(logs: Path | None) -> Logs | None:
+    """The logs in which ids are looked up, if there are any."""
+    from .predictor.log_place import logs_folder
+    from .predictor_open import open_logs
+
+    return open_logs(logs) if logs is not None or any(logs_folder().glob("*.jsonl")) else None
 
 
 def _print_json(told: Any) -> None:

@@ -68,7 +68,7 @@ def answers(ability: Ability, asked: list[Asked], probes: Logs | None = None) ->
     return [
         Answer(
             workflow=workflow.id,
-            task=_short(task),
+            task=shortened(task),
             suite=str(pairs.suite[i]),
             probability=float(found[i]),
             low=float(expit(mean[i] - Z95 * deviation[i])),
@@ -122,7 +122,8 @@ def _why(ability: Ability, suite: str, new_suite: bool, new_graph: bool, new_tas
     )
 
 
-def _short(task: Task) -> str:
+def shortened(task: Task) -> str:
+    """The first words of a task, for a line."""
     words = " ".join(task.text.split())
     return words if len(words) <= 60 else words[:57] + "..."
 

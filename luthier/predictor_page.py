@@ -15,6 +15,7 @@ from .predictor.splits import QUESTIONS
 if TYPE_CHECKING:
     from .predictor.explain import Part, Step
     from .predictor_ask import Answer
+    from .predictor_probes import Probe
 
 BAR = 12  # characters to each side
 FULL = 3.0  # logits of a whole bar; larger ones end there
@@ -72,6 +73,14 @@ def print_answers(answers: Sequence[Answer], console: Console) -> None:
     console.print(table)
     for why in dict.fromkeys(one.why for one in answers if one.abstains):
         console.print(f"abstains: {why}", highlight=False, markup=False, soft_wrap=True)
+
+
+def probes_table(probes: Sequence[Probe]) -> Table:
+    """Which tasks to run, the best first."""
+    table = Table("task", "says", "success", "worth", box=None)
+    for one in probes:
+        table.add_row(escape(one.task), escape(one.words), f"{one.probability:.0%}", f"{one.worth:.3f}")
+    return table
 
 
 def parts_table(parts: Sequence[Part]) -> Table:

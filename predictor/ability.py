@@ -19,7 +19,7 @@ from .encoding import Encoder
 from .estimator import Estimates, Progress, silent
 from .logs import Logs, Pairs
 from .mixed import DEFAULT_PRIORS, Block, Posterior, Priors, Rows
-from .probe import Probed
+from .probe import Probed, worth
 
 OF_WORKFLOW = ("workflow", "model", *WORKFLOW_PARTS)  # blocks that speak of a workflow alone
 
@@ -100,6 +100,14 @@ class Ability:
     def probed(self, runs: Logs) -> Probed:
         """This predictor after a few runs of new workflows or models, without retraining."""
         return Probed(self, runs)
+
+    def worth(self, pairs: Pairs, past: Logs) -> np.ndarray:
+        """How much one run of each pair would tell of how good its workflow is, shape (n,).
+
+        The tasks where it is largest are those to probe. `past` holds runs of other workflows on these tasks. Raises
+        ValueError before `fit`.
+        """
+        return worth(self, pairs, past)
 
     def predict(self, pairs: Pairs) -> Estimates:
         """What is believed of each pair; it abstains on suites that it was not trained on."""

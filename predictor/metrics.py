@@ -158,5 +158,17 @@ class Concordance:
             Shape (n_draws,); NaN where a draw has one class only.
         """
         with np.errstate(invalid="ignore", divide="ignore"):
-            pairs = (times @ self.positives) * (times @ self.negatives)
-            return np.asarray(((times @ self.wins) * times).sum(1) / pairs)
+            won, pairs = self.counted(times)
+            return np.asarray(won / pairs)
+
+    def counted(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How many pairs of a positive and a negative row are in the right order, and how many there are.
+
+        Args:
+            times: as in `auc`.
+
+        Returns:
+            Both of shape (n_draws,).
+        """
+        pairs = (times @ self.positives) * (times @ self.negatives)
+        return np.asarray(((times @ self.wins) * times).sum(1)), np.asarray(pairs)

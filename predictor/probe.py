@@ -2,6 +2,9 @@
 
 The workflow's part of the logit is shifted by an effect whose prior is what training left open: a t distribution with
 that part's variance. All else (suite, tasks) stays as it was learnt; how far it is uncertain dampens what a run says.
+
+Which tasks to run is chosen before any outcome is seen (`worth`): one that everybody solves, or nobody, tells nothing,
+and one that good and bad workflows solve alike tells little.
 """
 
 from __future__ import annotations
@@ -10,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.special import expit
+from scipy.stats import rankdata
 
 from . import mixed
+from .design import key_of
 from .estimator import Estimates
 from .logs import Logs, Pairs
 
@@ -19,7 +24,66 @@ if TYPE_CHECKING:
     from .ability import Ability
 
 STEPS = 50  # of Newton's method, far more than it needs: each is a matrix of a few rows
+# Logits of one step. Where all probes fail against all expectation, a whole one leaps over the answer, and the next one
+# back.
+LONGEST = 1.0
+POINTS = 9  # of the Gauss-Hermite rule: the integrand is smooth, so that more change nothing that would be seen
 MODEL_VARIANCE = 1.0  # of a model's ability where training has seen one model only: a new one may be this much better
+
+
+def worth(ability: Ability, pairs: Pairs, past: Logs) -> np.ndarray:
+    """How much one run of each pair would tell of how good its workflow is, shape (n,): what it tells of the ability,
+    times how far its task has told workflows apart before.
+
+    Args:
+        past: runs of other workflows on the same tasks, as those that the ability was trained on.
+
+    Raises:
+        ValueError: the ability was not trained.
+    """
+    return np.asarray(information(ability, pairs) * telling(past, pairs))
+
+
+def information(ability: Ability, pairs: Pairs) -> np.ndarray:
+    """The Fisher information of a run about its workflow's ability, the mean over what is believed of it, shape (n,).
+
+    Adaptive tests choose their items so (van der Linden and Pashley 2000). 0.25 at the most, and less the less certain
+    the rest of the logit is.
+    """
+    mean, variance = ability.logit(pairs)
+    own = ability.open_ability(pairs)
+    damping = _damping(variance, own)
+    places, weights = np.polynomial.hermite_e.hermegauss(POINTS)
+    p = expit(damping[:, None] * (mean[:, None] + np.sqrt(own)[:, None] * places))  # (n, POINTS)
+    return np.asarray(damping**2 * (p * (1 - p) @ weights) / weights.sum())
+
+
+def telling(past: Logs, pairs: Pairs) -> np.ndarray:
+    """How far each pair's task went with the ranks of its suite's workflows in `past`, shape (n,): the correlation of
+    success with rank, at least 0. The suite's mean where the task was not run, 1 where the suite was not.
+    """
+    found = {str(suite): _with_rank(past.take(past.suite == suite)) for suite in np.unique(past.suite)}
+    mean = {suite: float(np.mean(list(of.values()))) for suite, of in found.items()}
+    asked = [(str(suite), key_of(pairs.tasks[t])) for suite, t in zip(pairs.suite, pairs.task, strict=True)]
+    return np.array([found.get(suite, {}).get(key, mean.get(suite, 1.0)) for suite, key in asked])
+
+
+def _with_rank(logs: Logs) -> dict[str, float]:
+    """The correlation of success on each task with the rank of the workflow among all of these."""
+    _, place = np.unique(logs.workflow, return_inverse=True)
+    rank = rankdata(np.bincount(place, logs.frequency) / np.bincount(place))[place]
+    found = {}
+    for task in np.unique(logs.task):
+        success, of = logs.frequency[logs.task == task], rank[logs.task == task]
+        spread = success.std() * of.std()
+        together = ((success - success.mean()) * (of - of.mean())).mean()
+        found[key_of(logs.tasks[task])] = max(float(together / spread), 0.0) if spread > 0 else 0.0
+    return found
+
+
+def _damping(variance: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """How far a logit's slope is flattened by what is uncertain beside the workflow; shape (n,)."""
+    return np.asarray(1 / np.sqrt(1 + np.pi * np.maximum(variance - own, 0) / 8))
 
 
 class Probed:
@@ -74,7 +138,7 @@ class Probed:
         """The effects and their covariance, by the Laplace approximation."""
         mean, variance = self._ability.logit(runs)
         own, effects = self._ability.open_ability(runs), self._effects(runs)
-        damping = 1 / np.sqrt(1 + np.pi * np.maximum(variance - own, 0) / 8)
+        damping = _damping(variance, own)
         weight = runs.runs / (1 + (runs.runs - 1) * self._ability.rho)
         of_graph = [own[effects[:, i] > 0].mean() for i in range(len(self._graphs))]
         prior = np.array([*of_graph, *[MODEL_VARIANCE] * len(self._models)])
@@ -87,5 +151,5 @@ class Probed:
             slope = effects.T @ (weight * damping * (runs.frequency - p)) - precision * shift
             curve = effects.T * (weight * damping**2 * p * (1 - p)) @ effects + np.diag(precision)
             covariance = np.linalg.inv(curve)
-            shift = shift + covariance @ slope
+            shift = shift + np.clip(covariance @ slope, -LONGEST, LONGEST)
         return shift, covariance

@@ -20,6 +20,7 @@ from luthier.predictor.estimator import Estimator
 from luthier.predictor.graph_ability import GraphAbility
 from luthier.predictor.logs import LoggedWorkflow, Logs, Pairs, Task
 from luthier.predictor.mixed import Block, Rows
+from luthier.predictor.probe import information, telling
 from luthier.predictor.testing import EstimatorContract, generated
 
 
@@ -181,6 +182,58 @@ def test_probes_that_came_as_expected_narrow_the_estimate() -> None:
         successes=(np.arange(60) < share).astype(int),
     )
     assert (trained.probed(seen).predict(fresh).deviation < trained.predict(fresh).deviation).all()
+
+
+@pytest.mark.parametrize("count", [1, 3, 10, 40])
+def test_a_workflow_that_fails_all_probes_against_expectation_is_found_to_be_bad(count: int) -> None:
+    logs = planted(np.random.default_rng(1).normal(0, 2, 12), np.full(40, -5.0), 5, 2)
+    trained = Rasch().fit(logs)
+    fresh = Pairs((LoggedWorkflow("new", "s", ("another",)),), logs.tasks, np.zeros(40, int), np.arange(40))
+    rows = np.arange(count)
+    runs = Logs(fresh.workflows, fresh.tasks, fresh.workflow[rows], rows, runs=np.ones(count, int), successes=0 * rows)
+    before, after = (one.predict(fresh).probability.mean() for one in (trained, trained.probed(runs)))
+    assert before > 0.9
+    assert after < before - 0.05
+    if count >= 10:
+        assert after < 0.3
+
+
+def test_a_task_that_all_or_none_solve_is_not_worth_a_probe() -> None:
+    logs = planted(np.random.default_rng(1).normal(0, 0.5, 12), np.linspace(-6, 6, 60), 5, 2)
+    trained = Rasch().fit(logs)
+    fresh = Pairs((LoggedWorkflow("new", "s", ("another",)),), logs.tasks, np.zeros(60, int), np.arange(60))
+    told = information(trained, fresh)
+    assert ((told > 0) & (told <= 0.25)).all()
+    assert set(np.argsort(-told)[:10]) <= set(range(20, 40))
+    assert told[[0, 59]].max() < told[25:35].min() / 3
+    assert (trained.worth(fresh, logs) <= told).all()
+
+
+def test_a_task_that_good_and_bad_workflows_solve_alike_is_not_worth_a_probe() -> None:
+    logs = planted(np.linspace(-2, 2, 12), np.zeros(30), 5, 2)
+    luck = np.random.default_rng(3).binomial(5, 0.5, len(logs))
+    mixed_up = replace(logs, successes=np.where(logs.task < 15, luck, logs.successes))
+    told = telling(mixed_up, mixed_up)
+    assert ((told >= 0) & (told <= 1)).all()
+    assert told[logs.task >= 15].min() > told[logs.task < 15].mean() + 0.2
+    unseen = Pairs(logs.workflows, (Task("new", "s", "x"), Task("new", "t", "x")), np.zeros(2, int), np.arange(2))
+    assert telling(logs, unseen)[0] == pytest.approx(telling(logs, logs)[:30].mean())
+    assert telling(logs, replace(unseen, workflows=(replace(logs.workflows[0], suite=""),)))[1] == 1
+
+
+def test_probes_on_worthy_tasks_tell_workflows_apart_better_than_on_random_ones() -> None:
+    abilities = np.random.default_rng(1).normal(0, 1, 60)
+    logs = planted(abilities, np.random.default_rng(2).normal(-3, 3, 80), 1, 3)
+    known, fresh = logs.take(logs.workflow < 20), logs.take(logs.workflow >= 20)
+    trained, rng = Rasch().fit(known), np.random.default_rng(4)
+    worth, errors = trained.worth(fresh, known), []
+    for score in (worth, rng.random(len(fresh))):
+        rows = [np.flatnonzero(fresh.workflow == w) for w in range(20, 60)]
+        best = np.concatenate([one[np.argsort(-score[one])[:8]] for one in rows])
+        after = trained.probed(fresh.take(best)).predict(fresh).probability
+        rates = np.array([[p[one].mean() for one in rows] for p in (after, fresh.frequency)])
+        errors.append(np.abs(rates[0] - rates[1]).mean())
+    assert errors[0] < errors[1]
 
 
 def test_probes_leave_other_workflows_as_they_were() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from luthier.models.embedder import Embedder
 from luthier.predictor import metrics
+from luthier.predictor.ability import Rasch
 from luthier.predictor.aflow import read_aflow
 from luthier.predictor.baselines import LogisticRegression, Majority, SuiteMean
 from luthier.predictor.encoding import Encoder
@@ -102,7 +103,7 @@ def test_every_figure_is_there_once_and_lies_in_its_interval(logs: Logs, tmp_pat
     assert {f.split for f in found} == set(SPLITS)
     assert {f.model for f in found} == {*SMALL, benchmark.ALONE, benchmark.KNOWING}
     every = {"accuracy", "auc", "auc-within", "brier", "log-loss", "calibration-error", "kendall-tau", "top-1-regret"}
-    assert {*every, "utility", "auc-minus-best", "auc-within-minus-best"} <= {
+    assert {*every, "utility", "auc-minus-best", "auc-within-minus-best", "auc-within-in-fold"} <= {
         f.metric for f in found if f.model == OURS
     }
     assert all(np.isfinite([f.value, f.low, f.high]).all() for f in found if f.metric in every - {"auc", "auc-within"})
@@ -150,6 +151,35 @@ def test_probes_are_single_runs_on_different_tasks_and_the_same_for_everyone(log
     assert len({*zip(drawn.workflow, drawn.task, strict=True)}) == len(drawn) == 3 * len(logs.workflows)
     assert (probes.draw(logs, 3, (0, 1)).successes == drawn.successes).all()
     assert (probes.draw(logs, 99, (0, 1)).workflow == np.sort(logs.workflow)).all()
+
+
+def test_chosen_probes_are_on_the_tasks_of_most_worth(logs: Logs) -> None:
+    worth = np.random.default_rng(0).random(len(logs))
+    drawn, again = (probes.draw(logs, 3, (0, seed), worth) for seed in (1, 2))
+    assert (drawn.runs == 1).all()
+    assert (drawn.task == again.task).all()  # whatever the draw: only the run is chance
+    for w in range(len(logs.workflows)):
+        rows = np.flatnonzero(logs.workflow == w)
+        assert set(drawn.task[drawn.workflow == w]) == set(logs.task[rows[np.argsort(-worth[rows])[:3]]])
+
+
+def test_only_those_who_can_choose_are_asked_for_probes(logs: Logs) -> None:
+    train, test = logs.take(logs.workflow % 4 != 0), logs.take(logs.workflow % 4 == 0)
+    assert set(probes.after_probes(Rasch().fit(train), train, test, 3, 0)) == {"after 3", "after 3 chosen"}
+    assert set(probes.after_probes(Probing().fit(train), train, test, 3, 0)) == {"after 3"}
+    assert probes.after_probes(Majority().fit(train), train, test, 3, 0) == {}
+
+
+def test_an_area_within_folds_compares_rows_of_one_fold_only(logs: Logs) -> None:
+    fold = folds(logs, "task")
+    part = figures.Part.of(logs, np.arange(len(logs)), "task")
+    level = np.linspace(0.1, 0.9, 5)[fold]
+    flat = figures.aucs(part, Estimates(level, level, level > 2), fold)
+    assert flat["auc-within-in-fold"][0] == pytest.approx(0.5)
+    ranked = np.clip(0.01 * logs.label + 0.9 * level, 0.01, 0.99)
+    within = figures.aucs(part, Estimates(ranked, level, level > 2), fold)
+    assert within["auc-within-in-fold"] == pytest.approx(1)
+    assert within["auc-within"][0] < 1
 
 
 def test_known_difficulties_come_from_the_other_workflows(logs: Logs) -> None:

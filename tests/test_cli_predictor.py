@@ -230,6 +230,20 @@ def test_a_few_runs_of_a_new_workflow_move_its_estimate(run: Run, tmp_path: Path
     assert "15 probe runs of it count too" in after[0]["why"]
 
 
+def test_the_tasks_worth_probing_are_of_the_suite_and_the_best_come_first(run: Run, tmp_path: Path) -> None:
+    new = flow(tmp_path / "w.json", workflow_id="new")
+    told = json.loads(run("probes", new, "--suite", "sums", "--count", "3", "--json")[1])
+    assert [one["worth"] for one in told] == sorted((one["worth"] for one in told), reverse=True)
+    assert len({one["task"] for one in told}) == 3
+    assert all(int(one["task"]) % 2 == 0 and 0 < one["worth"] <= 0.25 for one in told)  # `sums` has the even ones
+    code, out, _ = run("probes", new, "--suite", "sums")
+    assert code == 0
+    assert told[0]["words"][:10] in out
+    code, _, said = run("probes", new, "--suite", "letters")
+    assert code == 2
+    assert "the logs have 0 tasks of 'letters'" in said
+
+
 def test_parts_sum_to_the_logit_and_each_step_is_told(run: Run, tmp_path: Path) -> None:
     told = json.loads(run("explain", "sums-0", "4", "--json")[1])
     assert sum(part["value"] for part in told["parts"]) == pytest.approx(told["logit"])

@@ -1,0 +1,1 @@
+../../luthier/predictor_probes.py
