@@ -22,8 +22,8 @@ from luthier.trials.advisors import (
     best_candidate,
     default_advisors,
 )
-from luthier.trials.bayes import LIMIT, BayesAdvisor
-from luthier.trials.records import Candidate, Direction, State, Trial
+from luthier.trials.bayes import LIMIT, STREAK, BayesAdvisor
+from luthier.trials.records import Candidate, Direction, State, Trajectory, Trial
 from luthier.trials.space import Choice, Float, Int, Space
 
 SMALL = Space({"a": Choice(("x", "y"), default="x"), "b": Int(1, 2, default=1)})
@@ -142,9 +142,7 @@ def test_a_failed_place_is_not_proposed_again_and_again(advisor: Advisor) -> Non
     assert spread.max() > 0.1
 
 
-@pytest.mark.parametrize(
-    ("n", "source"), [(3, "bayes"), (LIMIT - 1, "bayes"), (LIMIT, "gp"), (GP_LIMIT - 1, "gp"), (GP_LIMIT, "tpe")]
-)
+@pytest.mark.parametrize(("n", "source"), [(3, "bayes"), (LIMIT - 1, "bayes"), (max(LIMIT, GP_LIMIT), "tpe")])
 def test_whose_candidate_runs_depends_on_how_much_is_known(n: int, source: str) -> None:
     trials = history(n)
     assert best_candidate([c for a in default_advisors() for c in ask(a, trials)]).source == source
@@ -159,6 +157,23 @@ def test_a_process_finds_the_valley(advisor: Advisor) -> None:
         value = (math.log10(float(c["lr"])) + 2) ** 2 + float(c["units"]) / 1000
         trials.append(complete(number, c, value))
     assert min(t.value for t in trials if t.value is not None) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("stopped", "elsewhere"), [(STREAK - 1, False), (STREAK, True), (STREAK + 1, False), (2 * LIMIT + STREAK, True)]
+)
+def test_trainings_that_are_stopped_in_a_row_are_answered_by_looks_elsewhere(stopped: int, elsewhere: bool) -> None:
+    """Near the best, where a process goes on looking, all may be flat; a failed trial tells nothing of that."""
+    trials = history(6, failures=False)
+    rng = np.random.default_rng(0)
+    for number in range(6, 6 + stopped):
+        config, curve = SPACE.sample(rng), Trajectory((1, 2), {"loss": (9.0, 9.0)})
+        trials.append(Trial(number, config, State.PRUNED, 9.0, trajectory=curve, extra={"expected": 9.0}))
+    trials.append(failed(len(trials), SPACE.sample(rng)))
+    reasons = [c.reason for c in ask(BayesAdvisor(), trials)]
+    assert any("hopeless" in reason for reason in reasons) is elsewhere
+    trials.append(complete(len(trials), SPACE.sample(rng), 1.0))
+    assert not any("hopeless" in c.reason for c in ask(BayesAdvisor(), trials))
 
 
 @pytest.mark.parametrize(("better", "near"), [(False, True), (True, False)])

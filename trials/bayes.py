@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from .records import Candidate, Config, Direction, Trial, best_trial
+from .records import Candidate, Config, Direction, State, Trial, best_trial
 from .sampling import Key, is_new, near, observed
 from .search import encoded, search
 from .space import Space
 
 STARTUP = 4  # trials before the process, the default among them
-LIMIT = 30  # trials; beyond them one kernel is as good as many, and Optuna's process takes over
+LIMIT = 100  # trials; beyond them a proposal takes a second, and TPE is as good
+STREAK = 5  # trials stopped on the way, none complete since, from which every other one is a look elsewhere
 START_SPREAD = 0.25  # of each (log) range: standard deviation of a start point around the default
 TRIES = 50  # draws for one start point
 
@@ -25,14 +27,22 @@ class BayesAdvisor:
     def advise(
         self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
     ) -> list[Candidate]:
-        """Up to `n` candidates; none beyond `LIMIT` trials."""
+        """Up to `n` candidates; none beyond `LIMIT` trials but looks elsewhere.
+
+        A process expects the most near the best, and where all is flat but for that it goes on looking there. A study
+        whose trainings are stopped one after the other can afford to look elsewhere: that costs it a few reports.
+        """
+        rng, seen = np.random.default_rng(seed), {space.key(trial.config) for trial in trials}
+        if (streak := _stopped(trials)) >= STREAK and (streak - STREAK) % 2 == 0:
+            found = _drawn(space, lambda: space.sample(rng), seen, n)
+            reason = f"a random point, since {streak} trainings in a row were hopeless"
+            return [Candidate(config, self.name, reason) for config in found]
         if len(trials) >= LIMIT:
             return []
-        rng, known = np.random.default_rng(seed), observed(trials, direction)
-        seen = {space.key(trial.config) for trial in trials}
+        known = observed(trials, direction)
         if len(trials) < STARTUP or len(known) < 2:
             return [Candidate(c, self.name, why) for c, why in _start_points(space, trials, direction, seen, rng, n)]
-        from .surrogate import Surrogate  # scikit-learn takes a second to import
+        from .surrogate import Surrogate  # SciPy takes a while to import
 
         units = np.array([space.to_unit(trial.config) for trial, _ in known])
         values = direction.sign * np.array([value for _, value in known])
@@ -40,6 +50,12 @@ class BayesAdvisor:
         found = search(space, model, units[int(np.argmax(values))], seen, rng)
         reason = f"a Gaussian process over {len(trials)} trials, under many kernels, expects the most improvement here"
         return [Candidate(config, self.name, reason) for config in found[:n]]
+
+
+def _stopped(trials: Sequence[Trial]) -> int:
+    """How many trials were stopped since the last complete one."""
+    latest = list(itertools.takewhile(lambda trial: trial.state is not State.COMPLETE, reversed(trials)))
+    return sum(trial.state is State.PRUNED for trial in latest)
 
 
 def _start_points(
@@ -51,11 +67,18 @@ def _start_points(
     """
     best = best_trial(list(trials), direction)
     good = len(trials) > 1 and space.default_is_complete and best is not None and best.number == 0
-    centre, taken = space.to_unit(space.default()), set(seen)
-    found: list[tuple[Config, str]] = []
+    centre = space.to_unit(space.default())
+    draws = (lambda: near(space, centre, START_SPREAD, rng)) if good else (lambda: space.sample(rng))
+    reason = "a random point around the default" if good else "a random point"
+    return [(config, reason) for config in _drawn(space, draws, seen, n)]
+
+
+def _drawn(space: Space, draw: Callable[[], Config], seen: Collection[Key], n: int) -> list[Config]:
+    """Up to `n` new configurations."""
+    taken, found = set(seen), list[Config]()
     for _ in range(TRIES * n):
-        config = near(space, centre, START_SPREAD, rng) if good else space.sample(rng)
+        config = draw()
         if len(found) < n and is_new(space, config, taken):
             taken.add(space.key(config))
-            found.append((config, "a random point around the default" if good else "a random point"))
+            found.append(config)
     return found

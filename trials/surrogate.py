@@ -22,6 +22,7 @@ STRIDE = 0.35  # of the prior's standard deviation: such a step
 CENTRE = 0.5  # of the unit cube, through which trends are straight lines
 LENGTH = 0.75  # of the unit cube's diagonal: the prior's median length scale
 FAR_BELOW = 2.0  # ways from the median up to the best: all values that lie further below the median count the same
+EQUAL = 1e-12  # of the largest value: values that differ by less are equal
 
 
 class Surrogate:
@@ -62,7 +63,9 @@ def standardised(values: np.ndarray) -> np.ndarray:
     """Mean 0 and deviation 1, after values far below the median were raised: how bad the bad are teaches nothing."""
     median, best = float(np.median(values)), float(values.max())
     raised = np.maximum(values, median - FAR_BELOW * (best - median)) if best > median else values
-    scores: np.ndarray = (raised - raised.mean()) / (float(raised.std()) or 1.0)
+    deviation = float(raised.std())
+    # The mean of equal values may differ from them by a rounding.
+    scores: np.ndarray = (raised - raised.mean()) / (deviation if deviation > EQUAL * np.abs(raised).max() else 1.0)
     return scores
 
 
