@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import suites
 
-from luthier.trials.records import Config, Direction, Outcome, State, Trajectory
+from luthier.trials.records import Cause, Config, Direction, Failure, Outcome, State, Trajectory
 
 METRIC = "value"
 MAX_TRAININGS = 100  # of a run: a process that learns nothing from stopped ones may propose the same for ever
@@ -72,5 +72,6 @@ def outcome(values: list[float], state: State) -> Outcome:
     """What a runner would bring back of these reports, the first of them after epoch 1."""
     steps = tuple(range(1, len(values) + 1))
     if not math.isfinite(values[-1]):
-        return Outcome(State.FAILED, trajectory=Trajectory(steps, {METRIC: tuple(values)}))
+        failure = Failure(Cause.NAN, f"the final {METRIC} is {values[-1]}")
+        return Outcome(State.FAILED, trajectory=Trajectory(steps, {METRIC: tuple(values)}), failure=failure)
     return Outcome(state, values[-1], {METRIC: values[-1]}, Trajectory(steps, {METRIC: tuple(values)}))

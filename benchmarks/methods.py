@@ -23,11 +23,14 @@ from suites import Objective, as_trial
 from luthier.memory.transfer import PastStudy
 from luthier.trials.advisor import Advisor, seed_for
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trial
-from luthier.trials.runner import OnReport
+from luthier.trials.runner import OnReport, Runner
 from luthier.trials.space import Choice, Float, Space
 
 if TYPE_CHECKING:
     import optuna
+
+    from luthier.graphs.gating import Gates
+    from luthier.predictor.workflow import Workflow
 
 STARTUP = 4  # random trials before the GP, the default among them (Optuna's own 10 make ten "GP" trials random)
 
@@ -215,6 +218,29 @@ def luthier_graph(
     past: Sequence[PastStudy] = (),
 ) -> list[float]:
     """The product's whole tuning graph on a study in a temporary folder, with a model or `none`."""
+    runner = ObjectiveRunner(objective)
+    done = by_graph(
+        runner, space, direction, starts=starts, trials=trials, seed=seed, model=model, past=past, stop_early=False
+    )
+    return [math.nan if t.value is None else t.value for t in done]
+
+
+def by_graph(
+    runner: Runner,
+    space: Space,
+    direction: Direction,
+    *,
+    starts: Sequence[Config],
+    trials: int,
+    seed: int,
+    model: str = "none",
+    past: Sequence[PastStudy] = (),
+    stop_early: bool = True,
+    gates: Gates | None = None,
+    workflow: Workflow | None = None,
+    advisors: Sequence[Advisor] | None = None,
+) -> list[Trial]:
+    """The finished trials of the product's tuning graph on a study in a temporary folder; the rest as `tune_study`."""
     from luthier.graphs.loop import tune_study
     from luthier.models.open import open_model
     from luthier.trials.spec import Budget
@@ -223,24 +249,24 @@ def luthier_graph(
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "study"
         study = Study.create(place, name="benchmark", space=space, metric="value", direction=direction, seed=seed)
-        runner, budget = ObjectiveRunner(objective), Budget(trials=trials)
         try:
             for number, config in enumerate(starts if len(starts) > 1 else ()):
                 study.begin(number, Candidate(config, "start"))
                 study.finish(number, runner.run(config, study.trial_folder(number)))
             with study.lock():
-                chat = open_model(model)
                 tune_study(
                     study,
                     runner,
-                    budget=budget,
-                    model=chat,
+                    budget=Budget(trials=trials),
+                    model=open_model(model),
                     model_name=model,
-                    advisors=advisors_with(past),
+                    workflow=workflow,
+                    advisors=advisors or advisors_with(past),
                     noise=0,
-                    stop_early=False,
+                    stop_early=stop_early,
+                    gates=gates,
                 )
-            return [math.nan if t.value is None else t.value for t in study.finished]
+            return study.finished
         finally:
             study.close()
 

@@ -1,8 +1,8 @@
 """The tuners under comparison where epochs are the budget. A method trains until the meter says that it is spent.
 
 Optuna's samplers and pruners are as shipped (the Gaussian process after four start-up trials, as in `methods.py`), and
-Hyperband's resource is the epoch. `luthier` is the product's advisors without model, asked as the tuning graph asks
-them, with its own curve stop; `luthier-full` trains everything to the end.
+Hyperband's resource is the epoch. `luthier` is the product's tuning graph without model, as it ships: with its curve
+stop and gate 2. Its other names say which part is off; `luthier-full` trains everything to the end.
 
 Another way to tune is one more small function here.
 """
@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import methods
 import suites
 from epochs import METRIC, Meter, OnEpoch, Spent
+from methods_product import luthier_with
 
 from luthier.memory.transfer import PastStudy
+from luthier.trials.advisors import DefaultAdvisor, RandomAdvisor
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trial
 from luthier.trials.space import Space
 from luthier.trials.stopping import Stopper
@@ -237,32 +239,6 @@ def record(number: int, candidate: Candidate, found: Outcome, stop: Stop | None)
     )
 
 
-def luthier_with(rule: StopRule) -> EpochMethod:
-    """The product's advisors with a curve stop."""
-
-    def tune(
-        meter: Meter,
-        space: Space,
-        direction: Direction,
-        *,
-        starts: Sequence[Config],
-        seed: int,
-        epochs: int,
-        past: Sequence[PastStudy] = (),
-    ) -> None:
-        advisors = methods.advisors_with(past)
-        done: list[Trial] = []
-        while meter.left:
-            given = len(starts) > 1 and len(done) < len(starts)
-            proposed = None if given else methods.propose(advisors, space, done, direction, seed)
-            candidate = proposed or Candidate(starts[len(done)], "start")
-            stop = rule(direction, done) if done else None
-            found = meter.train(candidate.config, None if stop is None else stop.should_stop)
-            done.append(record(len(done), candidate, found, stop))
-
-    return tune
-
-
 METHODS: dict[str, EpochMethod] = {
     "random": sampler_method(methods.random_sampler, no_pruner),
     "tpe": sampler_method(methods.tpe, no_pruner),
@@ -271,9 +247,19 @@ METHODS: dict[str, EpochMethod] = {
     "gp": sampler_method(methods.gp, no_pruner),
     "gp-median": sampler_method(methods.gp, median, PATIENCE),
     "gp-hyperband": sampler_method(methods.gp, hyperband),
-    "luthier-full": luthier_with(to_the_end),
-    "luthier": luthier_with(product),
+    "luthier": luthier_with(),
+    "luthier-full": luthier_with(stop_early=False),
+    "luthier-no-gate": luthier_with(gate=False),
 }
+ABLATIONS: dict[str, EpochMethod] = {
+    "luthier-plain": luthier_with(stop_early=False, gate=False),
+    "luthier-no-memory": luthier_with(memory=False),  # the same without --memory
+    "luthier-no-summarizer": luthier_with(without="summarize"),
+    "luthier-no-critic": luthier_with(critic=False),
+    # What the curve stop does for proposals drawn at random.
+    "luthier-random": luthier_with(gate=False, advisors=[DefaultAdvisor(), RandomAdvisor()]),
+}
+KNOWN = {**METHODS, **ABLATIONS}
 
 
 def run(

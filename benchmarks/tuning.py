@@ -96,7 +96,7 @@ def run(job: Job) -> Result:
     space = suites.with_default(task.space, starts[0] if len(starts) == 1 else None)
     seed = seed_for(job.seed, 0, f"{job.suite}/{job.task}")  # else luck would be shared by all tasks
     if job.budget == "epochs":
-        tune = methods_epochs.METHODS[job.method]
+        tune = methods_epochs.KNOWN[job.method]
         values = methods_epochs.run(tune, task, space, starts=starts, trainings=job.trials, seed=seed, past=past)
         return job.result(job.method, values)
     values = tuners.METHODS[job.method](
@@ -175,7 +175,7 @@ def jobs_of(args: argparse.Namespace, suite_name: str) -> list[Job]:
 
 def known_methods(budget: str) -> Collection[str]:
     """The methods for a budget of `trials` or `epochs`."""
-    return methods_epochs.METHODS if budget == "epochs" else tuners.METHODS
+    return methods_epochs.KNOWN if budget == "epochs" else tuners.METHODS
 
 
 def pick(names: Sequence[str], asked: str) -> list[str]:

@@ -104,12 +104,12 @@ class TestMeter:
 
 
 class TestMethods:
-    @pytest.mark.parametrize("name", list(methods_epochs.METHODS))
+    @pytest.mark.parametrize("name", list(methods_epochs.KNOWN))
     def test_a_method_repeats_itself_and_trains_the_default_to_its_end(self, name: str) -> None:
         task, found = Falling().task(None, "a"), []
         for _ in range(2):
             space = suites.with_default(SPACE, {"x": 0.9})
-            method = methods_epochs.METHODS[name]
+            method = methods_epochs.KNOWN[name]
             found.append(methods_epochs.run(method, task, space, starts=[{"x": 0.9}], trainings=4, seed=1))
         assert np.array_equal(*found, equal_nan=True)
         assert len(found[0]) == 4 * EPOCHS
