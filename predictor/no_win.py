@@ -49,7 +49,7 @@ class NoWin:
         complete = {v for t, v in known if t.state is State.COMPLETE}
         if len(complete) < LEAST:
             return self
-        from ..trials.surrogate import Surrogate  # SciPy takes a while to import
+        from ..trials.surrogate import Surrogate  # scikit-learn takes a second to import
 
         values = self._direction.sign * np.array([v for _, v in known])
         kept = _spread(values)

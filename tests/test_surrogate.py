@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 
 from luthier.trials.bayes import encoded
-from luthier.trials.gaussian import Processes
 from luthier.trials.space import Choice, Float, Space
 from luthier.trials.surrogate import Surrogate, standardised
 
@@ -68,19 +65,3 @@ def test_two_choices_are_as_far_apart_as_the_ends_of_a_range() -> None:
     origin = encoded(space, {"x": 0.0, "c": "a"})
     for other in ({"x": 1.0, "c": "a"}, {"x": 0.0, "c": "b"}, {"x": 0.0, "c": "c"}):
         assert np.linalg.norm(encoded(space, other) - origin) == pytest.approx(1.0)
-
-
-@given(seed=st.integers(0, 2**32 - 1), n=st.integers(2, 20), d=st.integers(1, 6))
-@settings(max_examples=25)
-def test_many_processes_at_once_are_what_scikit_learn_s_are_one_by_one(seed: int, n: int, d: int) -> None:
-    rng = np.random.default_rng(seed)
-    points, scores, asked = rng.random((n, d)) - 0.5, rng.standard_normal(n), rng.random((7, d)) - 0.5
-    theta = np.array([0.0, *[0.0] * d, 0.0, -6.0]) + 0.7 * rng.standard_normal((3, d + 3))
-    many = Processes(theta, points, scores)
-    means, deviations = many.predict(asked)
-    smooth = ConstantKernel() * Matern(np.ones(d), nu=2.5)
-    kernel = smooth + ConstantKernel() * DotProduct(0.0, "fixed") + WhiteKernel()
-    for row, likelihood, mean, deviation in zip(theta, many.likelihood, means, deviations, strict=True):
-        one = GaussianProcessRegressor(kernel.clone_with_theta(row), optimizer=None).fit(points, scores)
-        assert likelihood == pytest.approx(one.log_marginal_likelihood_value_, rel=1e-6, abs=1e-6)
-        assert np.array([mean, deviation]) == pytest.approx(np.array(one.predict(asked, return_std=True)), abs=1e-5)

@@ -2,7 +2,8 @@
 
 With ten trials the likelihood hardly tells a kernel's settings apart, and the most likely ones are often wrong and sure
 of it. So the settings are drawn from their posterior, and every question is answered by all of the draws, as in Snoek
-et al. 2012 (arXiv 1206.2944, section 3.2). The kernel is a smooth function plus a linear trend (`gaussian.py`).
+et al. 2012 (arXiv 1206.2944, section 3.2). The kernel is a smooth function plus a linear trend; the processes are
+scikit-learn's.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import ndtr
-
-from .gaussian import Processes
+from scipy.stats import norm
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 
 MEMBERS = 20  # kernels that answer
 DRAWS = 400  # from the prior, of which the likelihood chooses the members
@@ -41,22 +42,27 @@ class Surrogate:
         top, median = float(values.max()), float(np.median(values))
         self._unit = (top - median) / (self._best - float(np.median(scores))) if top > median else math.inf
         centred = points - CENTRE
-        self._members = Processes(_posterior(centred, scores, rng), centred, scores)
+        self._members = [_process(theta, centred, scores) for theta in _posterior(centred, scores, rng)]
 
     def expected_improvement(self, points: np.ndarray) -> np.ndarray:
         """By how much each of `points`, shape (m, d), is expected to beat the best value; shape (m,)."""
-        mean, deviation = self._members.predict(points - CENTRE)
-        z = (mean - self._best) / deviation
-        density = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
-        improvement: np.ndarray = (deviation * (z * ndtr(z) + density)).mean(axis=0)
+        total = np.zeros(len(points))
+        for member in self._members:
+            mean, deviation = member.predict(points - CENTRE, return_std=True)
+            z = (mean - self._best) / deviation
+            total += deviation * (z * norm.cdf(z) + norm.pdf(z))
+        improvement: np.ndarray = total / len(self._members)
         return improvement
 
     def probability_of_more(self, points: np.ndarray, margin: float) -> np.ndarray:
         """How likely each of `points`, shape (m, d), beats the best value by more than `margin`, in units of the
         values; shape (m,)."""
         least = self._best + margin / self._unit
-        mean, deviation = self._members.predict(points - CENTRE)
-        return np.asarray(ndtr((mean - least) / deviation).mean(axis=0))
+        total = np.zeros(len(points))
+        for member in self._members:
+            mean, deviation = member.predict(points - CENTRE, return_std=True)
+            total += norm.sf((least - mean) / deviation)
+        return np.asarray(total / len(self._members))
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
@@ -69,15 +75,24 @@ def standardised(values: np.ndarray) -> np.ndarray:
     return scores
 
 
+def _process(theta: np.ndarray, points: np.ndarray, scores: np.ndarray) -> GaussianProcessRegressor:
+    """A fitted process with the logarithms `theta` of scale, length scales, trend and noise, shape (d + 3,)."""
+    smooth = ConstantKernel() * Matern(np.ones(points.shape[1]), nu=2.5)
+    trend = ConstantKernel() * DotProduct(0.0, "fixed")
+    kernel = smooth + trend + WhiteKernel()
+    return GaussianProcessRegressor(kernel.clone_with_theta(theta), optimizer=None).fit(points, scores)
+
+
 def _posterior(points: np.ndarray, scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draws of theta, shape (MEMBERS, d + 3): likely ones of the prior's, each moved on by a few Metropolis steps."""
     d = points.shape[1]
     # Of the logarithms of scale, length scales, trend and noise, all in units of the standardised values.
     mean = np.array([0.0, *[np.log(LENGTH * np.sqrt(d))] * d, 0.0, -8.0])
     spread = np.array([0.5, *[0.8] * d, 1.5, 1.5])
+    process = _process(mean, points, scores)
 
     def likelihood(thetas: np.ndarray) -> np.ndarray:
-        return Processes(thetas, points, scores).likelihood
+        return np.array([process.log_marginal_likelihood(theta, clone_kernel=False) for theta in thetas])
 
     drawn = rng.standard_normal((DRAWS, d + 3))  # in units of the prior
     known = likelihood(mean + spread * drawn)
