@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ import predictor_nets  # noqa: E402
 import predictor_probes as probes  # noqa: E402
 import predictor_runs as runs  # noqa: E402
 import predictor_tables as tables  # noqa: E402
+import predictor_timing as timing  # noqa: E402
 from predictor_models import BASELINES, MODELS, OURS, Factory  # noqa: E402
 
 import predictor as benchmark  # noqa: E402
@@ -250,6 +252,23 @@ def test_a_wrong_request_is_one_line_and_2(tmp_path: Path, capsys: pytest.Captur
     ):
         assert benchmark.main([*wrong, *out]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_candidates_whose_estimates_are_timed_were_never_seen(logs: Logs) -> None:
+    made = timing.candidates(logs, np.random.default_rng(0))
+    keys = {workflow.graph_key for workflow in made.workflows}
+    assert len(made) == timing.CANDIDATES
+    assert not keys & {workflow.graph_key for workflow in logs.workflows}
+    assert len(keys) > timing.CANDIDATES / 4  # these logs have few steps to put in order
+
+
+def test_a_timing_is_of_the_round_in_the_middle_and_says_whether_it_is_enough(logs: Logs) -> None:
+    seconds = iter([0.0, 0.02, 0.001])
+    row = timing.timed("sleep", lambda: time.sleep(next(seconds)), rounds=3, target=0.0001)
+    assert row.seconds >= 0.001
+    assert "to reach 0.0001: NO" in str(row)
+    told = [*timing.training(logs, encoder(), Rasch(), report=False)]
+    assert told[-1].seconds == pytest.approx(sum(one.seconds for one in told[:-1]))
 
 
 @pytest.mark.parametrize("name", predictor_nets.CONVOLUTIONS)
