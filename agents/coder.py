@@ -131,7 +131,8 @@ def _complaint(declared: Sequence[str], log: str, script_help: str, taken: Seque
     if not wrong and not refused:
         wrong = [n for n in declared if _unasked(n, wanted, script_help)]
     used = {word.partition("=")[0] for word in taken} | set(declared) | set(refused)
-    listed = [*wanted, *meant, *_OPTION.findall(f"{script_help}\n{log}")]
+    printed = [name for name in _OPTION.findall(f"{script_help}\n{log}") if len(name) > 2]  # `-e` may be `--epochs`
+    listed = [*wanted, *meant, *printed]
     allowed = [n for n in dict.fromkeys(listed) if n not in used and not _protected_words(n) - _words_of(wrong)]
     allowed = [n for n in allowed if wrong and n.startswith("-") == wrong[0].startswith("-") and n != "-h"]
     if not wrong or not allowed:
