@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from pathlib import Path
 
 import pytest
 
 from luthier.predictor.records import WorkflowLog, WorkflowRecord
 from luthier.predictor.study_logs import logged_trials
-from luthier.trials.energy import Counter, Energy, Meter, read_counters
+from luthier.trials.energy import Counter, Energy, Meter, read_counters, read_nvml, read_rapl
 from luthier.trials.frozen import outcome_attributes, outcome_from
 from luthier.trials.records import Outcome, State
 
@@ -32,15 +34,17 @@ def test_sockets_and_their_memory_are_read_and_nothing_is_read_twice(tmp_path: P
     zone(tmp_path, "intel-rapl:1", "psys", 99)
     zone(tmp_path, "intel-rapl-mmio:0", "package-0", 10)  # the same package by another way
     (tmp_path / "intel-rapl").mkdir()
-    found = {name: one for name, one in read_counters(tmp_path).items() if name.startswith("rapl")}
     around = AROUND / 1e6
-    assert found == {"rapl:intel-rapl:0": Counter(10.0, around), "rapl:intel-rapl:0:1": Counter(2.0, around)}
+    assert read_rapl(tmp_path) == {
+        "rapl:intel-rapl:0": Counter(10.0, around),
+        "rapl:intel-rapl:0:1": Counter(2.0, around),
+    }
 
 
 def test_what_is_used_inside_the_block_is_summed(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", "package-0", 10)
     zone(tmp_path, "intel-rapl:1", "package-1", 7)
-    with Meter(tmp_path) as meter:
+    with Meter(lambda: read_rapl(tmp_path)) as meter:
         zone(tmp_path, "intel-rapl:0", "package-0", 13)
         zone(tmp_path, "intel-rapl:1", "package-1", 7.5)
     assert meter.energy is not None
@@ -50,25 +54,37 @@ def test_what_is_used_inside_the_block_is_summed(tmp_path: Path) -> None:
 
 def test_a_counter_that_went_all_the_way_round_goes_on(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", "package-0", AROUND / 1e6 - 5)
-    with Meter(tmp_path) as meter:
+    with Meter(lambda: read_rapl(tmp_path)) as meter:
         zone(tmp_path, "intel-rapl:0", "package-0", 2)
     assert meter.energy is not None
     assert meter.energy.joules == pytest.approx(7.0, abs=1e-3)
 
 
 def test_nothing_is_said_without_a_counter_or_where_one_breaks(tmp_path: Path) -> None:
-    with Meter(tmp_path / "none") as meter:
+    with Meter(lambda: read_rapl(tmp_path / "none")) as meter:
         pass
-    assert meter.energy is None or meter.energy.measured_by == "nvml"
+    assert meter.energy is None
     folder = zone(tmp_path, "intel-rapl:0", "package-0", 1)
-    with Meter(tmp_path) as meter:
+    with Meter(lambda: read_rapl(tmp_path)) as meter:
         (folder / "energy_uj").write_text("no number")
-    assert meter.energy is None or meter.energy.measured_by == "nvml"
+    assert meter.energy is None
+
+
+def test_a_counter_that_goes_round_again_and_again_is_read_often_enough() -> None:
+    readings = itertools.count()
+    with Meter(lambda: {"rapl:0": Counter(7.0 * next(readings) % 10, 10.0)}, often=0.001) as meter:
+        time.sleep(0.05)
+    assert meter.energy is not None
+    assert meter.energy.joules == pytest.approx(7.0 * (next(readings) - 1))
+
+
+def test_whatever_this_machine_has_can_be_read() -> None:
+    assert read_counters().keys() == {*read_rapl(), *read_nvml()}
 
 
 def test_an_error_inside_is_passed_on(tmp_path: Path) -> None:
     zone(tmp_path, "intel-rapl:0", "package-0", 1)
-    with pytest.raises(KeyboardInterrupt), Meter(tmp_path):
+    with pytest.raises(KeyboardInterrupt), Meter(lambda: read_rapl(tmp_path)):
         raise KeyboardInterrupt
 
 

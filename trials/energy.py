@@ -10,7 +10,7 @@ A counter is of the whole machine: what else runs meanwhile, and what an idle ma
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -38,17 +38,25 @@ class Energy:
     measured_by: str
 
 
+Counters = Mapping[str, Counter]  # by a name that begins with the kind
+
+
+def read_counters() -> Counters:
+    """Every counter that can be read now; empty where there is none."""
+    return {**read_rapl(), **read_nvml()}
+
+
 class Meter:
     """Measures what is used inside a `with` block; afterwards `energy` has it, None where no counter can be read."""
 
-    def __init__(self, powercap: Path = POWERCAP, often: float = OFTEN) -> None:
-        self._powercap, self._often = powercap, often
+    def __init__(self, read: Callable[[], Counters] = read_counters, often: float = OFTEN) -> None:
+        self._read, self._often = read, often
         self._sums: dict[str, float] = {}
         self._ended = threading.Event()
         self.energy: Energy | None = None
 
     def __enter__(self) -> Self:
-        self._last = read_counters(self._powercap)
+        self._last = self._read()
         self._reader = threading.Thread(target=self._read_often, name="energy", daemon=True) if self._last else None
         if self._reader is not None:
             self._reader.start()
@@ -61,17 +69,17 @@ class Meter:
             return
         self._ended.set()
         self._reader.join()
-        self._read()
+        self._add()
         if self._last:  # a counter that went away in between would leave a part out
             kinds = sorted({name.partition(":")[0] for name in self._last})
             self.energy = Energy(sum(self._sums[name] for name in self._last), ",".join(kinds))
 
     def _read_often(self) -> None:
         while not self._ended.wait(self._often):
-            self._read()
+            self._add()
 
-    def _read(self) -> None:
-        before, now = self._last, read_counters(self._powercap)
+    def _add(self) -> None:
+        before, now = self._last, self._read()
         self._last = {name: counter for name, counter in now.items() if name in before}
         for name, counter in self._last.items():
             self._sums[name] = self._sums.get(name, 0.0) + _between(before[name], counter)
@@ -82,12 +90,17 @@ def _between(before: Counter, after: Counter) -> float:
     return gone if gone >= 0 else max(gone + after.around, 0.0)
 
 
-def read_counters(powercap: Path = POWERCAP) -> Mapping[str, Counter]:
-    """Every counter that can be read now, by a name that begins with its kind; empty where there is none."""
-    return {**dict(_rapl(powercap)), **dict(_nvml())}
+def read_rapl(powercap: Path = POWERCAP) -> Counters:
+    """The processors' counters and their memory's."""
+    return dict(_zones(powercap))
 
 
-def _rapl(powercap: Path) -> Iterator[tuple[str, Counter]]:
+def read_nvml() -> Counters:
+    """The NVIDIA GPUs' counters."""
+    return dict(_boards())
+
+
+def _zones(powercap: Path) -> Iterator[tuple[str, Counter]]:
     for zone in sorted(powercap.glob("intel-rapl:*")):  # AMD's processors have the same name there
         try:
             if (zone / "name").read_text().startswith(SOCKETS):
@@ -97,7 +110,7 @@ def _rapl(powercap: Path) -> Iterator[tuple[str, Counter]]:
             continue
 
 
-def _nvml() -> Iterator[tuple[str, Counter]]:
+def _boards() -> Iterator[tuple[str, Counter]]:
     nvml, handles = _gpus()
     for index, handle in enumerate(handles):
         try:
