@@ -134,10 +134,14 @@ def _complaint(declared: Sequence[str], log: str, script_help: str, taken: Seque
     printed = [name for name in _OPTION.findall(f"{script_help}\n{log}") if len(name) > 2]  # `-e` may be `--epochs`
     listed = [*wanted, *meant, *printed]
     allowed = [n for n in dict.fromkeys(listed) if n not in used and not _protected_words(n) - _words_of(wrong)]
-    allowed = [n for n in allowed if wrong and n.startswith("-") == wrong[0].startswith("-") and n != "-h"]
+    allowed = [n for n in allowed if wrong and _dashes(n) == _dashes(wrong[0]) and n != "-h"]
     if not wrong or not allowed:
         return None
     return _Complaint(wrong, allowed, [n for n in wanted if n in allowed], [n for n in meant if n in allowed])
+
+
+def _dashes(name: str) -> int:
+    return len(name) - len(name.lstrip("-"))
 
 
 def _unasked(name: str, wanted: Sequence[str], script_help: str) -> bool:
