@@ -11,15 +11,15 @@ time tells what a busy machine hides.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from figures import write
 from threadpoolctl import threadpool_limits
 
 from luthier.models.embedder import open_embedder
@@ -122,7 +122,7 @@ def main() -> None:
             rows.append(row)
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end")
     if args.json is not None:
-        args.json.write_text("[\n" + ",\n".join(json.dumps(asdict(one)) for one in rows) + "\n]\n")
+        write(args.json, rows)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     python benchmarks/proposal.py --trials 10,29,50,99,100
 
 Reach: 1.5 s at 100 trials. Timed is the advisor whose candidate would run: the averaged Gaussian process, then
-Optuna's, then TPE. Seven hyperparameters; the median and the slowest of five.
+TPE. Seven hyperparameters; the median and the slowest of five.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class BayesAdvisor:
         known = observed(trials, direction)
         if len(trials) < STARTUP or len(known) < 2:
             return [Candidate(c, self.name, why) for c, why in _start_points(space, trials, direction, seen, rng, n)]
-        from .surrogate import Surrogate  # SciPy takes a while to import
+        from .surrogate import Surrogate  # scikit-learn takes a second to import
 
         units = np.array([space.to_unit(trial.config) for trial, _ in known])
         values = direction.sign * np.array([value for _, value in known])
