@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from luthier.trials.extrapolation import MIN_REPORTS, Curve, Extrapolator, regression
 from luthier.trials.records import Direction, State, Trajectory, Trial
 from luthier.trials.sampling import observed
-from luthier.trials.stopping import DEAD, Stopper
+from luthier.trials.stopping import DEAD, MAX_CURVES, Stopper
 
 GOOD = [1.0 / (step + 1) for step in range(12)]
 anything = st.floats(allow_nan=True, allow_infinity=True)
@@ -50,6 +50,12 @@ class TestStopper:
     def test_one_finished_training_is_enough_and_none_is_not(self) -> None:
         assert stopped_at([5.0] * 12, earlier(1)) is not None
         assert stopped_at([5.0] * 12, []) is None
+
+    def test_the_best_so_far_counts_however_long_ago_it_was(self) -> None:
+        worse = [4.0 + v for v in GOOD]
+        later = [replace(trial, number=trial.number + 1) for trial in earlier(MAX_CURVES, curve=worse)]
+        assert stopped_at(worse, later) is None
+        assert stopped_at(worse, [*earlier(1), *later]) is not None
 
     def test_trials_that_were_stopped_or_failed_teach_nothing(self) -> None:
         partial = Trajectory((0, 1, 2), {"loss": (9.0, 9.0, 9.0)})

@@ -183,6 +183,10 @@ class Space:
     def _conditions(self) -> dict[str, Expression]:
         return {name: Expression(p.when) for name, p in self.parameters.items() if p.when is not None}
 
+    @cached_property
+    def _defaults(self) -> dict[str, Value]:
+        return {n: p.from_unit(0.5) if p.default is None else p.default for n, p in self.parameters.items()}
+
     def _check_names(self, rule: Expression, known: list[str], who: str, where: str) -> None:
         for name in sorted(rule.names - set(known)):
             near = get_close_matches(name, known, n=1)
@@ -196,7 +200,7 @@ class Space:
 
     def complete_default(self) -> dict[str, Value]:
         """The default of every hyperparameter, active or not; the (log) midpoint where none is given."""
-        return {n: p.from_unit(0.5) if p.default is None else p.default for n, p in self.parameters.items()}
+        return dict(self._defaults)
 
     def default(self) -> dict[str, Value]:
         """The active part of the default configuration: trial 0."""
@@ -208,7 +212,7 @@ class Space:
         A condition over an inactive hyperparameter does not hold.
         """
         values: dict[str, Value] = {}
-        given = {**self.complete_default(), **config}
+        given = {**self._defaults, **config}
         for name in self.parameters:
             condition = self._conditions.get(name)
             if condition is None or (condition.names <= values.keys() and condition(values)):
@@ -217,12 +221,12 @@ class Space:
 
     def clip(self, config: Mapping[str, Any]) -> dict[str, Value]:
         """The active configuration nearest to `config`: each value clipped. Constraints are not repaired."""
-        given = {**self.complete_default(), **config}
+        given = {**self._defaults, **config}
         return self.active({name: p.clip(given[name]) for name, p in self.parameters.items()})
 
     def satisfies(self, config: Config) -> bool:
         """Whether every constraint holds. Inactive hyperparameters count with their default."""
-        values = {**self.complete_default(), **config}
+        values = {**self._defaults, **config}
         return all(bool(rule(values)) for rule in self._rules)
 
     def validate(self, config: Mapping[str, Any]) -> None:
@@ -240,7 +244,7 @@ class Space:
                 raise SpaceError(f"hyperparameter {name!r} has no value in {dict(config)}")
             if not self.parameters[name].contains(config[name]):
                 raise SpaceError(f"{name} must lie in {describe(self.parameters[name])}, but got {config[name]!r}")
-        values = {**self.complete_default(), **config}
+        values = {**self._defaults, **config}
         for rule in self._rules:
             if not rule(values):
                 raise SpaceError(f"constraint {rule.text!r} must hold, but does not at {dict(config)}")
@@ -267,7 +271,7 @@ class Space:
 
     def to_unit(self, config: Config) -> np.ndarray:
         """A configuration as a point of the unit cube, shape (n_parameters,); inactive ones at their default."""
-        values = {**self.complete_default(), **config}
+        values = {**self._defaults, **config}
         return np.array([p.to_unit(values[name]) for name, p in self.parameters.items()])
 
     def key(self, config: Config) -> tuple[tuple[str, str], ...]:

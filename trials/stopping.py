@@ -39,8 +39,7 @@ class Stopper:
     ) -> None:
         self._sign, self._hopeless = -direction.sign, hopeless  # costs: lower is better
         own = self._curves(finished, metric)
-        finals = [curve.final for curve in own if curve.final is not None]
-        self._goal = min(finals) - noise if finals else -math.inf
+        self._goal = min((self._sign * final for _, final in _complete(finished)), default=-math.inf) - noise
         others = [self._curves(trials, metric) for trials in recalled]
         self._extrapolator = Extrapolator(own, others) if own else None
         self._steps: list[float] = []
@@ -73,10 +72,17 @@ class Stopper:
 
     def _curves(self, trials: Sequence[Trial], metric: str) -> list[Curve]:
         """The curves of complete trials with at least two reports, the latest ones."""
-        done = [t for t in trials if t.state is State.COMPLETE and t.value is not None and math.isfinite(t.value)]
-        found = [(t.value, t.trajectory.curve(metric)) for t in done]
-        return [
-            Curve([s for s, _ in curve], [self._sign * v for _, v in curve], self._sign * value)
-            for value, curve in found
-            if value is not None and len(curve) > 1
-        ][-MAX_CURVES:]
+        found: list[Curve] = []
+        for trial, final in reversed(_complete(trials)):
+            curve = trial.trajectory.curve(metric)
+            if len(curve) > 1:
+                found.append(Curve([s for s, _ in curve], [self._sign * v for _, v in curve], self._sign * final))
+            if len(found) == MAX_CURVES:
+                break
+        return found[::-1]
+
+
+def _complete(trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
+    """The complete trials and their final values."""
+    valued = [(trial, trial.value) for trial in trials if trial.state is State.COMPLETE and trial.value is not None]
+    return [(trial, value) for trial, value in valued if math.isfinite(value)]
