@@ -1,24 +1,27 @@
 """What the whole tuning graph costs a trial: no model, a random advisor, an objective that does nothing.
 
-    python benchmarks/overhead.py --trials 510 --json overhead.json
+    python benchmarks/overhead.py --json overhead.json
 
 Reach: at most 150 ms at trial 10, and at most 1.3 times that at trial 500. Everything is real but the objective and the
-advisor: study and checkpoints on disk, one LangGraph invocation a trial, context, gates, record. Each figure is the
-median of the trials within `--window` of the one it names; processor time stands beside, since a busy machine doubles
-the wall clock. `--profile` prints where the time goes.
+advisor: study and checkpoints on disk, one LangGraph invocation a trial, context, gates, record. A machine may change
+its pace by half from one minute to the next, so an old study and young ones take turns: a trial of the old one, about
+the number named, then one of a young one, about its tenth. Printed are the medians, and the old one's over the young
+ones' with a bootstrap interval over the pairs.
 """
 
 from __future__ import annotations
 
 import argparse
-import cProfile
-import json
-import pstats
-import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Semaphore
+
+import numpy as np
+from figures import write
+from rich.progress import track
 
 from luthier.graphs.events import Event, TrialFinished
 from luthier.graphs.gating import Gates
@@ -30,8 +33,9 @@ from luthier.trials.space import Choice, Float, Int, Space
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
 
-AT = (10, 100, 250, 500)  # trials to name
-LIMIT = 0.150  # seconds at trial 10
+AT = (100, 250, 500)  # trials of the old study to name
+YOUNG = 20  # trials of a young study; the first, which opens everything, does not count
+LIMIT = 150  # milliseconds at trial 10
 GROWTH = 1.3  # from trial 10 to trial 500
 STEPS = 10  # reports of each trial
 SPACE = Space(
@@ -65,81 +69,107 @@ class NoOpRunner:
         """Nothing to close."""
 
 
-class Clock:
-    """A listener that notes the time from one finished trial to the next, one entry a trial."""
+class Stepped:
+    """A study of `trials` trials that does the next one whenever it is asked, in a thread of its own."""
 
-    def __init__(self) -> None:
-        self._last, self._last_cpu = time.perf_counter(), time.process_time()
-        self.seconds: list[float] = []
-        self.cpu: list[float] = []  # seconds of the processor
+    def __init__(self, folder: Path, trials: int) -> None:
+        self._folder, self._budget = folder, Budget(trials=trials)
+        self._go, self._done = Semaphore(0), Semaphore(0)
+        self._pool = ThreadPoolExecutor(1)
+        self._running = self._pool.submit(self._run)
 
-    def __call__(self, event: Event) -> None:
+    def step(self) -> float:
+        """Milliseconds from the end of one trial to the end of the next."""
+        began = time.perf_counter()
+        self._go.release()
+        self._done.acquire()
+        if self._running.done():
+            self._running.result()
+        return 1000 * (time.perf_counter() - began)
+
+    def close(self) -> None:
+        """Let the study end; all its trials are done."""
+        self._go.release()
+        self._running.result()
+        self._pool.shutdown()
+
+    def _run(self) -> None:
+        try:
+            self._go.acquire()
+            study = Study.create(
+                self._folder, name="overhead", space=SPACE, metric="loss", direction=Direction.MINIMIZE
+            )
+            tune_study(
+                study, NoOpRunner(), budget=self._budget, advisors=[RandomAdvisor()], listen=self._listen,
+                gates=Gates(), noise=0,
+            )  # fmt: skip
+            study.close()
+        finally:
+            self._done.release()
+
+    def _listen(self, event: Event) -> None:
         if isinstance(event, TrialFinished):
-            now, cpu = time.perf_counter(), time.process_time()
-            self.seconds.append(now - self._last)
-            self.cpu.append(cpu - self._last_cpu)
-            self._last, self._last_cpu = now, cpu
+            self._done.release()
+            self._go.acquire()
 
 
-def measure(trials: int, folder: Path, *, stop_early: bool) -> Clock:
-    """Tune a new study in `folder`."""
-    study = Study.create(folder, name="overhead", space=SPACE, metric="loss", direction=Direction.MINIMIZE)
-    clock = Clock()
-    tune_study(
-        study,
-        NoOpRunner(),
-        budget=Budget(trials=trials),
-        advisors=[RandomAdvisor()],
-        listen=clock,
-        gates=Gates(),
-        noise=0,
-        stop_early=stop_early,
-    )
-    study.close()
-    return clock
+def in_turns(folder: Path, rounds: int) -> dict[int, np.ndarray]:
+    """Milliseconds of the young studies' trials and the old one's, by the old one's number; each of shape (n, 2)."""
+    half = rounds * (YOUNG - 1) // 2
+    old = Stepped(folder / "old", max(AT) - half + rounds * (YOUNG - 1))
+    done, found = 0, {}
+    for number in AT:
+        for _ in track(range(number - half - done), f"to trial {number - half}", transient=True):
+            old.step()
+        pairs = []
+        for round_ in range(rounds):
+            young = Stepped(folder / f"young-{number}-{round_}", YOUNG)
+            young.step()
+            pairs += [(young.step(), old.step()) for _ in range(YOUNG - 1)]
+            young.close()
+        done, found[number] = number - half + len(pairs), np.array(pairs)
+    old.close()
+    return found
 
 
-def at(seconds: Sequence[float], number: int, window: int) -> float:
-    """The median around one trial; of trial 0, which also opens everything, nothing counts."""
-    return statistics.median(seconds[max(1, number - window) : number + window + 1])
+@dataclass(frozen=True)
+class Cost:
+    """Medians of one trial of the old study and of the young ones beside it, and their ratio with its 95 % interval."""
+
+    trial: int
+    ms: float
+    young_ms: float
+    ratio: float
+    low: float
+    high: float
+
+
+def cost(number: int, pairs: np.ndarray, resamples: int = 2000) -> Cost:
+    """What trials about this number cost, from pairs (young, old) of shape (n, 2); the bootstrap draws pairs."""
+    young, old = np.median(pairs, axis=0)
+    drawn = pairs[np.random.default_rng(0).integers(len(pairs), size=(resamples, len(pairs)))]
+    ratios = np.divide(*np.median(drawn, axis=1).T[::-1])
+    low, high = np.quantile(ratios, [0.025, 0.975])
+    return Cost(number, *(round(float(one), 3) for one in (old, young, old / young, low, high)))
 
 
 def main() -> None:
     """Measure, print a table, and say whether the figures were reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=max(AT) + 11)
-    parser.add_argument("--window", type=int, default=9)
-    parser.add_argument("--no-early-stop", action="store_true", help="leave the pruner out")
+    parser.add_argument("--rounds", type=int, default=3, help="young studies beside each trial that is named")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
-    profile = cProfile.Profile()
     with tempfile.TemporaryDirectory() as folder:
-        if options.profile:
-            profile.enable()
-        clock = measure(options.trials, Path(folder) / "study", stop_early=not options.no_early_stop)
-        profile.disable()
-        size = sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
-    named = {number: at(clock.seconds, number, options.window) for number in AT if number < len(clock.seconds)}
-    cpu = {number: at(clock.cpu, number, options.window) for number in named}
-    print("| trial | ms a trial | of the processor |\n|---|---|---|")
-    for number, found in named.items():
-        print(f"| {number} | {1000 * found:.1f} | {1000 * cpu[number]:.1f} |")
-    first, last = named[min(named)], named[max(named)]
-    reached = first <= LIMIT and last <= GROWTH * first
-    growth = f"{last / first:.2f} times that at trial {max(named)} (reach {GROWTH})"
-    print(
-        f"{1000 * first:.0f} ms at trial {min(named)} (reach {1000 * LIMIT:.0f}); {growth}; {size / 1e6:.1f} MB on disk"
-    )
+        costs = [cost(number, pairs) for number, pairs in in_turns(Path(folder), options.rounds).items()]
+    print("| trial | ms | at trial 10 meanwhile, ms | ratio |\n|---|---|---|---|")
+    for one in costs:
+        print(f"| {one.trial} | {one.ms:.0f} | {one.young_ms:.0f} | {one.ratio:.2f} [{one.low:.2f}, {one.high:.2f}] |")
+    young, last = max(one.young_ms for one in costs), costs[-1]
+    reached = young <= LIMIT and last.ratio <= GROWTH
+    print(f"{young:.0f} ms at trial 10 (reach {LIMIT}); {last.ratio:.2f} times that at {last.trial} (reach {GROWTH})")
     print("reached" if reached else "NOT reached")
     if options.json is not None:
-        facts = {
-            name: {n: round(1000 * s, 2) for n, s in row.items()} for name, row in (("ms", named), ("cpu_ms", cpu))
-        }
-        trials = [round(s, 5) for s in clock.seconds]
-        options.json.write_text(json.dumps({**facts, "reached": reached, "bytes": size, "trials": trials}) + "\n")
-    if options.profile:
-        pstats.Stats(profile).sort_stats("cumulative").print_stats(60)
+        write(options.json, costs)
 
 
 if __name__ == "__main__":
