@@ -101,7 +101,7 @@ def simulate(studies: Studies, gate: str, audits: int, rng: np.random.Generator)
         for of in ("skipped", "audited")
     )
     instead = tuple(join([part.instead[i] for part in parts]) for i in range(3))
-    return Simulated(*refused, instead)  # type: ignore[arg-type]
+    return Simulated(next(refused), next(refused), (instead[0], instead[1], instead[2]))
 
 
 def pools(simulated: Simulated, audits: int) -> Iterator[Pool]:
@@ -187,7 +187,8 @@ def _candidates(ranked: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _gain(value: np.ndarray, best: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """As `luthier.predictor.gain` without noise, for whole arrays, and uncapped."""
     above = np.maximum(value - best, 0.0)
-    return np.where(above > 0, np.where(scale > 0, above / np.where(scale > 0, scale, 1.0), UNKNOWN_SCALE), 0.0)
+    share = np.where(scale > 0, above / np.where(scale > 0, scale, 1.0), UNKNOWN_SCALE)
+    return np.where(above > 0, share, 0.0)
 
 
 def _refused(
@@ -195,4 +196,4 @@ def _refused(
 ) -> np.ndarray:
     if error is None:
         return rng.random(len(value)) < 0.5
-    return value + rng.normal(0.0, error, len(value)) * spread < best
+    return np.asarray(value + rng.normal(0.0, error, len(value)) * spread < best)

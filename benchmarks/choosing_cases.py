@@ -183,7 +183,7 @@ class _Draw:
 class _Written:
     trials: list[Trial]
     right: Config
-    wrong: list[Config]
+    wrong: Sequence[Config]
     expected: Verdict | None
 
 
@@ -355,7 +355,7 @@ def _curve(shape: str, n: int, final: float, rng: np.random.Generator) -> np.nda
         case "diverge":
             return 0.6 + 0.35 * np.minimum(1.0, 3 * t) * rng.uniform(0.9, 1.1) + np.abs(noise)
         case "jump":
-            return final + rng.choice([-1, 1]) * 0.12 * (-1.0) ** np.arange(n) * rng.uniform(0.7, 1.3, n) + 0.15
+            return final + float(rng.choice([-1, 1])) * 0.12 * (-1.0) ** np.arange(n) * rng.uniform(0.7, 1.3, n) + 0.15
         case "stall":
             return 0.55 + 0.35 * np.exp(-14 * t) + noise
     return final + (0.9 - final) * np.exp(-9 * t) + noise

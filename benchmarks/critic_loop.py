@@ -60,7 +60,7 @@ def offers(place: Arena, trials: Sequence[Trial], rng: np.random.Generator) -> l
 
 def ranking(place: Arena, found: Sequence[Offer], number: int, informed: bool, rng: np.random.Generator) -> list[int]:
     """The planner's order of the offers."""
-    order = rng.permutation(len(found)).tolist()
+    order: list[int] = rng.permutation(len(found)).tolist()
     if informed and rng.random() < 0.5:
         values = [place.run(number, o.config, o.source).value for o in found]
         known = [i for i, v in enumerate(values) if v is not None]

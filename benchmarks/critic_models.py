@@ -41,13 +41,15 @@ def boosted(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> Model:
         max_iter=120, learning_rate=0.08, max_leaf_nodes=8, min_samples_leaf=60, l2_regularization=5.0,
         early_stopping=False, random_state=0,
     )  # fmt: skip
-    return model.fit(x, y, sample_weight=w)
+    fitted: Model = model.fit(x, y, sample_weight=w)
+    return fitted
 
 
 def linear(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> Model:
     """A logistic regression."""
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500))
-    return model.fit(x, y, logisticregression__sample_weight=w)
+    fitted: Model = model.fit(x, y, logisticregression__sample_weight=w)
+    return fitted
 
 
 @dataclass(frozen=True)

@@ -118,9 +118,9 @@ def _fit(
 
     curves: tuple[list[float], list[float]] = ([], [])
     for _ in range(epochs):
-        for part in torch.randperm(len(xt)).split(settings["batch"]):
+        for part in torch.split(torch.randperm(len(xt)), settings["batch"]):
             optimizer.zero_grad()
-            loss(sets[0][0][part], sets[0][1][part]).backward()
+            loss(sets[0][0][part], sets[0][1][part]).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         with torch.no_grad():
             for curve, (a, b) in zip(curves, sets, strict=True):

@@ -51,7 +51,9 @@ def features_of(args: argparse.Namespace, console: Console) -> Mapping[str, list
         from luthier.models.caller import Caller
         from luthier.models.open import open_model
 
-        found["model"] = propose(script, SPACE, Caller(open_model(args.ask), name=args.ask, timeout=600.0))
+        model = open_model(args.ask)
+        if model is not None:
+            found["model"] = propose(script, SPACE, Caller(model, name=args.ask, timeout=600.0))
     console.print_json(json.dumps({"sha256": hashlib.sha256(script.encode()).hexdigest(), **found}))
     return found
 
@@ -85,8 +87,8 @@ def draws(runs: Runs, count: int, size: int) -> Iterator[tuple[str, int, list[Tr
         chosen = np.random.default_rng([seed, size]).choice(len(pool), size, replace=False)
         yield "nanochat", seed, [pool[i] for i in chosen], tests["Random"]
     for tuner, seeds in runs.of.items():
-        for seed, run in seeds.items():
-            yield "nanochat-live", int(seed), run[:size], tests[tuner]
+        for name, run in seeds.items():
+            yield "nanochat-live", int(name), run[:size], tests[tuner]
 
 
 def _some(trials: list[Trial]) -> list[Trial]:

@@ -11,10 +11,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from methods import advisors_with, as_trial, propose, quiet
-from suites import Task, find_suite, normaliser, with_default
+from methods import advisors_with, propose, quiet
+from suites import Task, as_trial, find_suite, normaliser, with_default
 
-from luthier.graphs.judging import MAX_SKIPS
+from luthier.predictor.audits import MAX_SKIPS
 from luthier.predictor.no_win import NoWin
 from luthier.predictor.trial_gate import LOSES, TrialGate
 from luthier.trials.advisor import seed_for

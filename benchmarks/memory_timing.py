@@ -160,22 +160,25 @@ def of_store(
     """The two searches of one store."""
     embedder = Given(asked)
     store.nearest(MODEL, next(iter(asked.values())), DEPTH)  # what is read once
-    nearest = [timed(lambda v=v: store.nearest(MODEL, v, DEPTH) for v in asked.values()) for _ in range(rounds)]
+    nearest = [timed(partial(store.nearest, MODEL, v, DEPTH) for v in asked.values()) for _ in range(rounds)]
     yield row(size, f"nearest, {name}", nearest, target)
-    cpu = [timed((lambda v=v: store.nearest(MODEL, v, DEPTH) for v in asked.values()), time.process_time)]
+    cpu = [timed((partial(store.nearest, MODEL, v, DEPTH) for v in asked.values()), time.process_time)]
     yield row(size, f"nearest, {name}, CPU time", cpu)
-    whole = [timed(lambda t=t: retrieve(store, t, embedder=embedder) for t in asked) for _ in range(rounds)]
+    whole = [timed(partial(retrieve, store, t, embedder=embedder) for t in asked) for _ in range(rounds)]
     yield row(size, f"retrieve, {name}", whole)
-    cpu = [timed((lambda t=t: retrieve(store, t, embedder=embedder) for t in asked), time.process_time)]
+    cpu = [timed((partial(retrieve, store, t, embedder=embedder) for t in asked), time.process_time)]
     yield row(size, f"retrieve, {name}, CPU time", cpu)
 
 
 def by_words(store: SQLiteStore, asked: Sequence[str], size: int, rounds: int) -> Iterator[Row]:
     """The search by words, and what it takes to rank all that hold a word; both must find the same scores."""
     with closing(sqlite3.connect(store.path)) as connection:
-        ways = {"words": lambda text: store.matching(text, DEPTH), "all ranked": partial(all_ranked, connection)}
-        found = [[[score for _, score in way(text)] for text in asked] for way in ways.values()]
-        np.testing.assert_allclose(*([score for scores in one for score in scores] for one in found), rtol=1e-9)
+        ways: dict[str, Callable[[str], Iterable[tuple[str, float]]]] = {
+            "words": lambda text: store.matching(text, DEPTH),
+            "all ranked": partial(all_ranked, connection),
+        }
+        short, whole = ([score for text in asked for _, score in way(text)] for way in ways.values())
+        np.testing.assert_allclose(short, whole, rtol=1e-9)
         for name, way in ways.items():
             yield row(size, name, [timed(partial(way, text) for text in asked) for _ in range(rounds)])
             yield row(size, f"{name}, CPU time", [timed((partial(way, text) for text in asked), time.process_time)])

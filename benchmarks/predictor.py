@@ -102,8 +102,8 @@ def prepared(args: argparse.Namespace, logs: Logs, console: Console) -> Encoder:
     path = args.json.with_name(f"{args.json.stem}.embeddings.npz")
     encoder = Encoder(open_embedder(args.embedder), read_vectors(path))
     before = len(encoder.known)
-    texts = {text for w in logs.workflows for text in w.nodes}
-    texts = sorted(texts | {text for task in logs.tasks for text in (task.text, task.context)})
+    nodes = {text for w in logs.workflows for text in w.nodes}
+    texts = sorted(nodes | {text for task in logs.tasks for text in (task.text, task.context)})
     for start in track(range(0, len(texts), 16), "embedding", console=console, transient=True):
         encoder.texts(texts[start : start + 16])
     if len(encoder.known) > before:

@@ -166,7 +166,7 @@ def ranking(
             weight = (there > 0).astype(float)
             rates = [np.round(x / np.maximum(there, 1), 12) for x in (ours, theirs)]
         within = metric if fold is None else partial(metrics.kendall_tau, block=fold[rows][first])
-        found.append(_safe(within, *rates, weight))
+        found.append(_safe(within, rates[0], rates[1], weight))
     with np.errstate(invalid="ignore"):
         return np.asarray(np.nanmean(found, axis=0)) if np.isfinite(found).any() else np.full(len(times), np.nan)
 

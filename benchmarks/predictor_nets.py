@@ -53,7 +53,8 @@ class _Net(nn.Module):
         for convolution in self.convolutions:
             nodes = self.drop(torch.relu(convolution(nodes, edges)))
         pooled = global_mean_pool(nodes, graph)
-        return self.head(torch.cat([pooled[w], torch.relu(self.task(tasks))[t]], dim=1)).squeeze(1)
+        logits: Tensor = self.head(torch.cat([pooled[w], torch.relu(self.task(tasks))[t]], dim=1))
+        return logits.squeeze(1)
 
 
 class GraphNet:
@@ -87,7 +88,7 @@ class GraphNet:
             net.train()
             for batch in np.array_split(rng.permutation(rows), -(-len(rows) // BATCH)):
                 optimizer.zero_grad()
-                _loss(net(*inputs, w[batch], t[batch]), won[batch], ran[batch]).backward()
+                _loss(net(*inputs, w[batch], t[batch]), won[batch], ran[batch]).backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
             net.eval()
             with torch.no_grad():

@@ -56,14 +56,16 @@ def after_probes(estimator: Estimator, train: Logs, test: Logs, count: int, fold
     By what they are called: `after 3` on random tasks, the same for every estimator; `after 3 chosen` on those tasks
     that it wants to see, where it has a wish.
     """
+    pairs = Pairs(test.workflows, test.tasks, test.workflow, test.task)
+    worth: dict[str, np.ndarray | None] = {"": None}
+    if isinstance(estimator, Choosing):
+        worth[CHOSEN] = estimator.worth(pairs, train)
     if not isinstance(estimator, Probed):
         return {}
-    pairs = Pairs(test.workflows, test.tasks, test.workflow, test.task)
 
     def after(runs: Logs) -> np.ndarray:
         return estimator.probed(runs).predict(pairs).probability
 
-    worth = {"": None, CHOSEN: estimator.worth(pairs, train)} if isinstance(estimator, Choosing) else {"": None}
     return {
         f"after {count}{how}": np.array([after(draw(test, count, (fold, d, count), one)) for d in range(DRAWS)])
         for how, one in worth.items()

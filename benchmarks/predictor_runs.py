@@ -47,7 +47,7 @@ class Kept:
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._path(job)
         half = path.with_suffix(".half.npz")
-        np.savez(half, key=np.array(key), **arrays)
+        np.savez(half, allow_pickle=False, key=np.array(key), **arrays)
         half.replace(path)
         self._made.add(job)
 

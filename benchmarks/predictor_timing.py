@@ -16,7 +16,9 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from figures import write
@@ -92,7 +94,13 @@ def _chain(workflow: LoggedWorkflow, number: int, rng: np.random.Generator) -> L
     edges = tuple((i, i + 1) for i in range(len(order) - 1))
     parts = {name: tuple(getattr(workflow, name)[i] for i in order) for name in ("nodes", "operators", "models")}
     kinds = ("control",) * len(edges)  # as no logged one has, so that none of these is a logged one
-    changed = {"id": f"{workflow.id}-{number}", "edges": edges, "edge_types": kinds, "conditional": (), **parts}
+    changed: dict[str, Any] = {
+        "id": f"{workflow.id}-{number}",
+        "edges": edges,
+        "edge_types": kinds,
+        "conditional": (),
+        **parts,
+    }
     return replace(workflow, **changed)
 
 
@@ -103,7 +111,7 @@ def prediction(logs: Logs, ability: Ability, rng: np.random.Generator) -> Iterat
     asked = {f"{CANDIDATES:,} new workflows on one task": candidates(logs, rng), f"{CANDIDATES:,} logged pairs": logged}
     with threadpool_limits(1):
         for what, pairs in asked.items():
-            yield timed(what, lambda pairs=pairs: ability.predict(pairs), ROUNDS, PREDICTION)
+            yield timed(what, partial(ability.predict, pairs), ROUNDS, PREDICTION)
 
 
 def main() -> None:

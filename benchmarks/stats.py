@@ -24,7 +24,7 @@ class Interval:
         return f"{self.mean:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
+def bootstrap(values: Sequence[float] | np.ndarray, seed: int = 0) -> Interval:
     """The mean of one value a task, shape (n_tasks,), with its percentile interval.
 
     Raises:
@@ -39,7 +39,7 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Interval:
     return Interval(float(per_task.mean()), float(low), float(high))
 
 
-def paired(ours: Sequence[float], theirs: Sequence[float], seed: int = 0) -> Interval:
+def paired(ours: Sequence[float] | np.ndarray, theirs: Sequence[float] | np.ndarray, seed: int = 0) -> Interval:
     """The mean of `ours - theirs` task by task; below 0 is a win for ours. Tasks in the same order.
 
     Raises:

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import suites
-from epochs import Meter
+from epochs import METRIC, Meter
 from figures import Figure, figure, write
-from methods_epochs import METRIC, RULES, Stop, StopRule, record
+from methods_epochs import RULES, Stop, StopRule, record
 from report_epochs import table_of
 from rich.console import Console
 from rich.progress import track

@@ -21,6 +21,7 @@ from luthier.models.embedder import open_embedder
 from luthier.predictor.ability import Ability, Rasch
 from luthier.predictor.baselines import SuiteMean
 from luthier.predictor.encoding import Encoder
+from luthier.predictor.estimator import Estimator
 from luthier.predictor.logs import Logs
 from luthier.predictor.sources import read_source
 from luthier.predictor_open import with_known
@@ -37,7 +38,7 @@ def asked(logs: Logs) -> Logs:
 
 def told(train: Logs, test: Logs, encoder: Encoder) -> Mapping[str, np.ndarray]:
     """What each model says of the other suite's states."""
-    models = {"suite mean": SuiteMean(), "rasch": Rasch(), "luthier": Ability(encoder, axes=AXES)}
+    models: dict[str, Estimator] = {"suite mean": SuiteMean(), "rasch": Rasch(), "luthier": Ability(encoder, axes=AXES)}
     said = {name: model.fit(train).predict(test).probability for name, model in models.items()}
     return {"even odds": np.full(len(test), 0.5), **said}
 

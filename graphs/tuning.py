@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 
 from ..predictor.workflow import Node, Workflow
@@ -45,7 +45,7 @@ STEPS: Mapping[str, Step] = {
 }
 
 
-def build_graph(workflow: Workflow, parts: Parts, saver: SqliteSaver | None = None) -> Any:
+def build_graph(workflow: Workflow, parts: Parts, saver: BaseCheckpointSaver[Any] | None = None) -> Any:
     """The workflow as a LangGraph graph. A state that brings its choice along starts at `run`.
 
     Raises:
