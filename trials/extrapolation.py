@@ -23,7 +23,6 @@ POWER = 0.5  # of a power law: error falls with the root of the steps
 DOUBT = 0.5  # of the prior: how far the remaining change lies from what the power law says, in units of the latter
 FLOOR = 0.05  # of the scale: what is doubted even of a flat curve
 FREEDOM = 2.0  # curves that the prior's doubt counts as much as
-RECALLED = 5.0  # own curves that all recalled ones together count as, at most
 WINDOW = np.linspace(0.9, 1.0, 5)  # of the steps so far: what counts as the present level, so that noise averages out
 MIN_REPORTS = 3  # of a curve, before anything is said about its end
 LARGEST = 1e300  # a scale: sums of two are finite
@@ -60,15 +59,10 @@ class Extrapolator:
 
     Args:
         finished: its curves that ran to their end, at least one; each with its final value.
-        recalled: finished curves of similar studies, one list a study. They help while the study's own are few.
     """
 
-    def __init__(self, finished: Sequence[Curve], recalled: Sequence[Sequence[Curve]] = ()) -> None:
+    def __init__(self, finished: Sequence[Curve]) -> None:
         self._own = _Study(finished)
-        others = [_Study(curves) for curves in recalled if curves]
-        count = sum(len(other.finals) for other in others)
-        self._others = others
-        self._share = min(1.0, RECALLED / count) if count else 0.0
 
     def forecast(self, steps: Sequence[float], costs: Sequence[float]) -> Forecast | None:
         """Where a curve will end; None while it is too short to say, and beyond the step at which the others ended."""
@@ -80,28 +74,26 @@ class Extrapolator:
         scaled = self._own.scaled(costs)
         level, recent = _state(progress, scaled, now, half)
         power = (now**POWER - 1) / (1 - (now / half) ** POWER) if now > half else 0.0  # remaining change over recent
-        rows = [study.changes(now, half) for study in (self._own, *self._others)]  # each of shape (2, n)
-        weights = np.repeat([1.0, *[self._share] * len(self._others)], [row.shape[1] for row in rows])
-        recents, remaining = np.concatenate(rows, axis=1)
-        mean, deviation, freedom = regression(power * recents, remaining, weights, power * recent)
+        recents, remaining = self._own.changes(now, half)
+        mean, deviation, freedom = regression(power * recents, remaining, power * recent)
         cut = self._own.scaled(costs[-1:], BEYOND)[0] - scaled[-1]  # what lies beyond `FAR` is known all the same
         return Forecast(*self._own.back(float(level + mean + cut), deviation), freedom)
 
 
-def regression(x: np.ndarray, y: np.ndarray, weights: np.ndarray, at: float) -> tuple[float, float, float]:
+def regression(x: np.ndarray, y: np.ndarray, at: float) -> tuple[float, float, float]:
     """The posterior Student t of y at `at`, where y is about x, and the doubt grows with x.
 
     Args:
-        x, y, weights: of shape (n,), n >= 0.
+        x, y: of shape (n,), n >= 0.
 
     Returns:
         Mean, deviation and degrees of freedom.
     """
-    trust, here = weights / (FLOOR**2 + x**2), 1 / (FLOOR**2 + at**2)
+    trust, here = 1 / (FLOOR**2 + x**2), 1 / (FLOOR**2 + at**2)
     prior = 1 / DOUBT**2  # of the slope, which is 1 where the power law is right
     precision = prior + float(trust @ (x * x))
     slope = (prior + float(trust @ (x * y))) / precision
-    freedom = FREEDOM + float(weights.sum())
+    freedom = FREEDOM + len(x)
     squares = FREEDOM * DOUBT**2 + float(trust @ (y - slope * x) ** 2) + prior * (slope - 1) ** 2
     return slope * at, math.sqrt(squares / freedom * (1 / here + at * at / precision)), freedom
 

@@ -23,7 +23,6 @@ class Stopper:
     Args:
         finished: the study's finished trials; complete ones teach how its curves go on.
         noise: by how much a value must be better to count as better, in units of the metric.
-        recalled: finished trials of similar studies with the same direction and metric, one list a study.
         hopeless: the chance below which a trial is stopped; 0 never stops for it.
     """
 
@@ -34,14 +33,12 @@ class Stopper:
         finished: Sequence[Trial],
         *,
         noise: float = 0.0,
-        recalled: Sequence[Sequence[Trial]] = (),
         hopeless: float = HOPELESS,
     ) -> None:
         self._sign, self._hopeless = -direction.sign, hopeless  # costs: lower is better
         own = self._curves(finished, metric)
         self._goal = min((self._sign * final for _, final in _complete(finished)), default=-math.inf) - noise
-        others = [self._curves(trials, metric) for trials in recalled]
-        self._extrapolator = Extrapolator(own, others) if own else None
+        self._extrapolator = Extrapolator(own) if own else None
         self._steps: list[float] = []
         self._costs: list[float] = []
         self._broken: set[int] = set()
