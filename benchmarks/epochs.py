@@ -34,7 +34,8 @@ class Meter:
     def __init__(self, learner: suites.Learner, direction: Direction, budget: int) -> None:
         self.best: list[float] = []  # the best result of a full training after each epoch; NaN before the first
         self._learner, self._direction, self._budget = learner, direction, budget
-        self._incumbent = math.nan
+        self.incumbent = math.nan  # the best result so far
+        self.ahead = math.nan  # where the training under way will end: for a rule that nobody could have
         self.trainings = 0
 
     @property
@@ -50,13 +51,14 @@ class Meter:
         """
         seen: list[float] = []
         curve = self._learner(config)
+        self.ahead = curve[-1]
         for epoch, value in enumerate(curve, start=1):
             if len(self.best) == self._budget:
                 raise Spent
             seen.append(value)
             if epoch == len(curve):
                 self._take(value)
-            self.best.append(self._incumbent)
+            self.best.append(self.incumbent)
             if epoch < len(curve) and on_epoch is not None and on_epoch(epoch, value):
                 break
         self.trainings += 1
@@ -64,8 +66,8 @@ class Meter:
 
     def _take(self, value: float) -> None:
         if math.isfinite(value):
-            known = [value] if math.isnan(self._incumbent) else [value, self._incumbent]
-            self._incumbent = self._direction.best(known)
+            known = [value] if math.isnan(self.incumbent) else [value, self.incumbent]
+            self.incumbent = self._direction.best(known)
 
 
 def outcome(values: list[float], state: State) -> Outcome:

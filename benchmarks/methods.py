@@ -235,6 +235,7 @@ def by_graph(
     seed: int,
     model: str = "none",
     past: Sequence[PastStudy] = (),
+    hours: float | None = None,
     stop_early: bool = True,
     gates: Gates | None = None,
     workflow: Workflow | None = None,
@@ -257,7 +258,7 @@ def by_graph(
                 tune_study(
                     study,
                     runner,
-                    budget=Budget(trials=trials),
+                    budget=Budget(trials=trials, hours=hours),
                     model=open_model(model),
                     model_name=model,
                     workflow=workflow,

@@ -212,6 +212,43 @@ def halving(direction: Direction, done: Sequence[Trial]) -> Stop:
     return PrunedBy(pruner, direction, done)
 
 
+class Foresight:
+    """Stops after three epochs what will not end as the best, and tells where it would have ended: nobody can."""
+
+    FIRST = 3  # epochs, as the product's rule needs
+
+    def __init__(self, meter: Meter, direction: Direction) -> None:
+        self._meter, self._direction = meter, direction
+
+    @property
+    def expected(self) -> float | None:
+        """The final value; None where it would have been none."""
+        return self._meter.ahead if math.isfinite(self._meter.ahead) else None
+
+    def should_stop(self, step: int, value: float) -> bool:
+        """What hindsight says."""
+        end, best = self._meter.ahead, self._meter.incumbent
+        return step >= self.FIRST and not (math.isfinite(end) and self._direction.better(end, best))
+
+
+def foreseen(
+    meter: Meter,
+    space: Space,
+    direction: Direction,
+    *,
+    starts: Sequence[Config],
+    seed: int,
+    epochs: int,
+    past: Sequence[PastStudy] = (),
+) -> None:
+    """The product's advisors with the perfect stop: how few epochs they could need."""
+    advisors, done = methods.advisors_with(past), list[Trial]()
+    while meter.left:
+        candidate, stop = methods.propose(advisors, space, done, direction, seed), Foresight(meter, direction)
+        found = meter.train(candidate.config, stop.should_stop if done else None)
+        done.append(record(len(done), candidate, found, stop))
+
+
 RULES: dict[str, StopRule] = {
     "to the end": to_the_end,
     "percentile": percentile,
@@ -256,6 +293,8 @@ ABLATIONS: dict[str, EpochMethod] = {
     "luthier-no-memory": luthier_with(memory=False),  # the same without --memory
     "luthier-no-summarizer": luthier_with(without="summarize"),
     "luthier-no-critic": luthier_with(critic=False),
+    "luthier-patient": luthier_with(hurried=False),
+    "luthier-foresight": foreseen,
     # What the curve stop does for proposals drawn at random.
     "luthier-random": luthier_with(gate=False, advisors=[DefaultAdvisor(), RandomAdvisor()]),
 }

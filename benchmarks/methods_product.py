@@ -43,6 +43,7 @@ class EpochRunner:
 def luthier_with(
     *,
     stop_early: bool = True,
+    hurried: bool = True,
     gate: bool = True,
     memory: bool = True,
     critic: bool = True,
@@ -52,6 +53,7 @@ def luthier_with(
     """The product's tuning graph, with or without parts of it.
 
     Args:
+        hurried: whether it is told that its time is limited.
         gate: gate 2; gate 1 has nothing to decide without a model.
         memory: the transfer advisor, where there are past studies.
         critic: its scorer; its rules stay, since the advisors' own candidates go through them.
@@ -79,6 +81,7 @@ def luthier_with(
             direction,
             starts=starts,
             trials=MAX_TRAININGS,
+            hours=meter.left * SECONDS / 3600 if hurried else None,
             seed=seed,
             past=past if memory else (),
             stop_early=stop_early,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,19 @@ def stop_reason(used: Spent, budget: Budget) -> StopReason | None:
     if budget.failures is not None and used.failures >= budget.failures:
         return StopReason.FAILURES
     return None
+
+
+def short_of_time(trials: Sequence[Trial], used: Spent, budget: Budget) -> bool:
+    """Whether the hours, and not the number of trials, will end the study: they hold fewer full trainings than that.
+
+    Args:
+        trials: the finished ones.
+    """
+    full = [t.seconds for t in trials if t.state is State.COMPLETE and t.seconds > 0]
+    if budget.hours is None or not full:
+        return False
+    rest = budget.hours * SECONDS_AN_HOUR - used.seconds
+    return rest / statistics.median(full) < budget.trials - used.trials
 
 
 def left(used: Spent, budget: Budget) -> dict[str, float]:

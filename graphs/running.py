@@ -13,10 +13,11 @@ from ..trials.records import Candidate, Cause, Outcome
 from ..trials.records import State as Ended
 from ..trials.runner import OnReport, Runner
 from ..trials.space import Space
-from ..trials.stopping import Stopper
+from ..trials.stopping import HOPELESS, HURRIED, Stopper
 from ..trials.study import Study
 from ..trials.worker import CallableRunner
 from .accounts import at_begin, so_far
+from .budgets import short_of_time
 from .events import Reported, TrialStarted
 from .outcomes import forget_outcome, read_outcome, write_outcome
 from .parts import Parts
@@ -110,7 +111,8 @@ def _may_repair(parts: Parts, state: State, outcome: Outcome) -> bool:
 
 def _stopper(parts: Parts) -> Stopper:
     study, noise = parts.study, parts.context().noise.deviation
-    return Stopper(study.direction, study.metric, parts.trials, noise=noise or 0.0)
+    hopeless = HURRIED if short_of_time(parts.trials, parts.used, parts.budget) else HOPELESS
+    return Stopper(study.direction, study.metric, parts.trials, noise=noise or 0.0, hopeless=hopeless)
 
 
 def _listener(parts: Parts, number: int, stopper: Stopper | None) -> OnReport:

@@ -6,6 +6,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from doubles import SPACE, FunctionRunner, Listening
 
 from luthier.agents.critic import Worth
+from luthier.graphs.budgets import Spent, short_of_time
 from luthier.graphs.events import NoiseMeasured, Said, Stopped, StopReason, TrialFinished, Warned
 from luthier.graphs.gating import Gates
 from luthier.graphs.loop import tune_study
@@ -301,6 +303,50 @@ def test_a_hopeless_curve_is_stopped_early(study: Study) -> None:
     assert [t.state for t in study.finished][:7] == [State.COMPLETE] * 7
     assert study.trials[-1].state is State.PRUNED
     assert study.trials[-1].extra["expected"] > 10  # what the advisors learn from it
+
+
+class HourLong(FunctionRunner):
+    """Each trial falls as the default does, and a little above it; a whole one takes an hour."""
+
+    def __init__(self) -> None:
+        curve = [1 / (step + 1) - 1 / 13 for step in range(12)]
+        super().__init__(lambda config: 0.2 * (len(self.runs) > 1), curve)
+
+    def run(self, config: Config, folder: Path, **options: Any) -> Outcome:
+        found = super().run(config, folder, **options)
+        return replace(found, seconds=3600.0 * len(found.trajectory.steps) / 13)
+
+
+def test_where_hours_are_short_a_training_is_stopped_sooner_than_where_trials_are(tmp_path: Path) -> None:
+    steps = {}
+    for name, budget in (
+        ("trials", Budget(trials=2)),
+        ("time enough", Budget(trials=2, hours=2.0)),
+        ("hours", Budget(trials=9, hours=1.9)),
+    ):
+        one = Study.create(tmp_path / name, name=name, space=SPACE, metric="loss", direction=Direction.MINIMIZE)
+        tune_study(one, HourLong(), budget=budget, noise=0, advisors=[ListAdvisor()])
+        steps[name] = len(one.finished[1].trajectory.steps)
+    assert steps["hours"] < steps["time enough"] == steps["trials"] < 13
+
+
+@pytest.mark.parametrize(
+    ("seconds", "hours", "short"),
+    [
+        ([], 1.0, False),  # nobody knows what a training takes
+        ([0.0], 1.0, False),
+        ([600.0], None, False),
+        ([600.0], 1.0, True),  # five more in the time left, nine by their number
+        ([600.0, 60.0, 60.0], 1.0, False),
+        ([60.0], 1.0, False),
+        ([3600.0, 3600.0], 1.0, True),  # the time is over
+    ],
+)
+def test_short_of_time(seconds: list[float], hours: float | None, short: bool) -> None:
+    trials = [Trial(i, {}, State.COMPLETE, value=1.0, seconds=s) for i, s in enumerate(seconds)]
+    stopped = Trial(9, {}, State.PRUNED, value=1.0, seconds=1.0)  # says nothing of a full one
+    used = Spent(trials=len(trials), seconds=sum(seconds), tokens=0, failures=0)
+    assert short_of_time([*trials, stopped], used, Budget(trials=10, hours=hours)) is short
 
 
 class BrokenSetup(FunctionRunner):

@@ -9,6 +9,7 @@ from .extrapolation import Curve, Extrapolator, Forecast
 from .records import Direction, State, Trial
 
 HOPELESS = 0.01  # chance of beating the best, below which a training is stopped (docs/gate.md says why not 5 %)
+HURRIED = 0.05  # the same where time is short: what it takes is worth more to another training
 MAX_CURVES = 50  # the latest ones
 DEAD = 3  # reports in a row that are no numbers
 
