@@ -18,8 +18,8 @@ class Stopper:
     """Decides at each report of one trial whether it is hopeless.
 
     A trial is stopped when the chance that its final value beats the best so far by more than the noise falls below
-    1 % (`extrapolation.py` says how it is known), or after three reports in a row that are no numbers. Trial 0 is
-    never stopped: it is what others are measured against, so a study without a complete trial stops nothing.
+    `hopeless` (`extrapolation.py` says how it is known), or after three reports in a row that are no numbers. Trial 0
+    is never stopped: it is what others are measured against, so a study without a complete trial stops nothing.
 
     Args:
         finished: the study's finished trials; complete ones teach how its curves go on.
