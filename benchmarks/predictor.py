@@ -40,6 +40,7 @@ SHOWN = (
     "auc-within-in-fold",
     "auc-minus-best",
     "calibration-error",
+    "calibration-error-by-chance",
     "log-loss",
     "kendall-tau",
     "kendall-tau-in-fold",

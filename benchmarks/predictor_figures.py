@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from predictor_chance import calibration_by_chance
 from predictor_models import OURS
 from scipy.special import xlogy
 from stats import LEVEL
@@ -89,6 +90,14 @@ def row_metrics(part: Part, found: Estimates) -> dict[str, np.ndarray]:
         "log-loss": part.sums(runs * (-xlogy(seen, inside) - xlogy(1 - seen, 1 - inside))) / all_runs,
         "calibration-error": np.sum(gaps, axis=0) / all_runs,
     }
+
+
+def chance(part: Part, found: Estimates) -> dict[str, np.ndarray]:
+    """The calibration error that luck alone would make, where the model says how uncertain it is."""
+    of = Estimates(*(values[part.rows] for values in (found.probability, found.deviation, found.abstains)))
+    if not np.isfinite(of.deviation).all():
+        return {}
+    return {"calibration-error-by-chance": calibration_by_chance(of, part.group, part.logs.runs)}
 
 
 def aucs(part: Part, found: Estimates, fold: np.ndarray) -> dict[str, np.ndarray]:
@@ -225,7 +234,7 @@ def figures(
     }
     ours = compared(part, found[OURS], area[OURS]) if OURS in found else {}
     for model, estimates in found.items():
-        values = {**row_metrics(part, estimates), **rankings(part, estimates, fold)}
+        values = {**row_metrics(part, estimates), **chance(part, estimates), **rankings(part, estimates, fold)}
         values |= {name: area[model][name] for name in AREAS}
         if ours and model not in (OURS, *baselines):  # what a part that is taken away, or added, does
             values |= {f"{n}-minus-{OURS}": v - ours[n] for n, v in compared(part, estimates, area[model]).items()}

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 PERCENT = ("accuracy", "auc", "utility", "abstains")  # and what begins so
-LOW_IS_GOOD = ("brier", "log-loss", "calibration-error", "top-1-regret")
+LOW_IS_GOOD = ("brier", "log-loss", "calibration-error", "calibration-error-by-chance", "top-1-regret")
 QUESTIONS = {
     "pair": "unseen pairs of known tasks and workflows",
     "task": "unseen tasks",

@@ -105,7 +105,7 @@ def train(
         splits: to evaluate; none for no evaluation.
         spec: how the embedder is asked for.
         sources: of the logs, in words.
-        axes: directions of a text that are kept in each suite; fewer make a smaller checkpoint.
+        axes: directions of a text that are kept; fewer make a smaller checkpoint.
     """
     began = time.monotonic()
     embed_texts(logs, encoder, progress)

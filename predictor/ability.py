@@ -31,7 +31,7 @@ class Ability:
         encoder: makes vectors of texts; `Encoder(None)` leaves texts out.
         parts: which features speak, of `design.PARTS`.
         heavy: whether abilities have Student t tails, so that a broken workflow does not move the others.
-        axes: directions of a text that are kept in each suite.
+        axes: directions of a text that are kept.
         priors: how strongly effects are shrunk.
     """
 

@@ -1,7 +1,9 @@
 """From pairs of workflow and task to the columns of the mixed model: who is who, and what features say of each.
 
 Everything is fitted on the training rows: which suites, graphs and models exist, the scale of each feature and the
-directions in which texts vary most, once within each suite and once over all. A suite, graph or model that training has
+directions in which texts vary most. Features of tasks speak twice, each time alike in every suite: against their
+suite's mean, and against that of all. (Weights of its own for each suite learn its noise: it has some 30 to 100 tasks.)
+Features of workflows speak once for each suite by itself and once for all. A suite, graph or model that training has
 not seen has zeros, so that the prior speaks for it, and the features over all suites.
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,46 +21,19 @@ from . import encoding
 from .encoding import Encoder
 from .logs import LoggedWorkflow, Pairs, Task
 from .mixed import Block
+from .scaling import Scaling, within_suites
 
 SUITE_VARIANCE = 9.0  # of a suite's level, squared logits: success rates from 5 to 95 % are all usual
 LEVEL_VARIANCE = 9.0  # of the level of all suites
-AXES = 20  # directions of a text that are kept in each suite
-EVERYWHERE = "*"  # the scope of features that speak alike in every suite
+AXES = 20  # directions of a text that are kept
+EVERYWHERE = "*"  # the scope of features that speak alike in every suite, against the mean of all
+WITHIN = "~"  # the same, against their suite's mean
 TASK_PARTS = ("surface", "text", "context")
 WORKFLOW_PARTS = ("structure", "lineage", "prompts")
+TEXTS = ("text", "context", "prompts")
 PARTS = (*TASK_PARTS, *WORKFLOW_PARTS, "models")
 DEFAULT = frozenset({"surface", "text", "context", "structure", "prompts", "models"})
 HEAVY = frozenset({"structure", "lineage", "prompts"})  # features that may name a plainly broken workflow
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Features of one suite as columns: each varying one with variance 1 / d, or the main directions of all."""
-
-    mean: np.ndarray  # (d,)
-    axes: np.ndarray  # (d, k): a projection, or one feature a column
-
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """Shape (n, d) to (n, k)."""
-        return np.asarray((features - self.mean) @ self.axes)
-
-    @classmethod
-    def standard(cls, features: np.ndarray) -> Scaling:
-        """Each feature by itself, from shape (n, d)."""
-        deviation = features.std(axis=0)
-        varying = np.flatnonzero(deviation > 1e-9)
-        axes = np.zeros((features.shape[1], len(varying)))
-        axes[varying, np.arange(len(varying))] = 1 / (deviation[varying] * np.sqrt(features.shape[1]))
-        return cls(features.mean(axis=0), axes)
-
-    @classmethod
-    def principal(cls, vectors: np.ndarray, axes: int = AXES) -> Scaling:
-        """The first directions of shape (n, d), at one scale, so that a row's square is 1 on average."""
-        mean = vectors.mean(axis=0)
-        _, values, directions = np.linalg.svd(vectors - mean, full_matrices=False)
-        kept = values[:axes] > 1e-6
-        total = float(np.sqrt((values[:axes] ** 2).sum() / len(vectors)))
-        return cls(mean, directions[:axes][kept].T / max(total, 1e-9))
 
 
 @dataclass
@@ -73,7 +49,7 @@ class Design:
     task_keys: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()  # suites of tasks, each with its own spread of difficulty
     group: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # (k,) of each known task
-    scalings: dict[tuple[str, str], Scaling] = field(default_factory=dict)  # by part and suite
+    scalings: dict[tuple[str, str], Scaling] = field(default_factory=dict)  # by part and scope: a suite, or the above
     axes: int = AXES
 
     def fit(self, pairs: Pairs) -> Design:
@@ -91,18 +67,19 @@ class Design:
         for part in sorted(self.parts - {"models"}):
             items: Sequence[Any] = tasks if part in TASK_PARTS else workflows
             suites = sorted({item.suite for item in items})
-            for suite in [*suites, *([EVERYWHERE] if len(suites) > 1 else [])]:
-                self._scale(part, suite, [item for item in items if suite in (item.suite, EVERYWHERE)])
+            scopes = [WITHIN] if part in TASK_PARTS else suites
+            for scope in [*scopes, *([EVERYWHERE] if len(suites) > 1 else [])]:
+                self._scale(part, scope, [item for item in items if scope in (item.suite, WITHIN, EVERYWHERE)])
         return self
 
-    def _scale(self, part: str, suite: str, items: Sequence[Any]) -> None:
+    def _scale(self, part: str, scope: str, items: Sequence[Any]) -> None:
         features = self._features(part, items)
         if len(items) < 3 or not features.size or not features.any():
             return
-        by_text = part in ("text", "context", "prompts")
-        found = Scaling.principal(features, self.axes) if by_text else Scaling.standard(features)
+        scale = partial(Scaling.principal, axes=self.axes) if part in TEXTS else Scaling.standard
+        found = within_suites(scale, features, [i.suite for i in items]) if scope == WITHIN else scale(features)
         if found.axes.any():
-            self.scalings[part, suite] = found
+            self.scalings[part, scope] = found
 
     def _features(self, part: str, items: Sequence[Any]) -> np.ndarray:
         made: dict[str, Callable[[Sequence[Any]], np.ndarray]] = {
@@ -131,7 +108,7 @@ class Design:
 
     def _widths(self) -> list[tuple[str, int]]:
         models = len(self.models) if "models" in self.parts and len(self.models) > 1 else 0
-        scaled = [(f"{part}:{suite}", scaling.axes.shape[1]) for (part, suite), scaling in self.scalings.items()]
+        scaled = [(f"{part}:{scope}", scaling.axes.shape[1]) for (part, scope), scaling in self.scalings.items()]
         return [("level", 1), ("suite", len(self.suites)), ("workflow", len(self.graphs)), ("model", models), *scaled]
 
     def columns(self, pairs: Pairs) -> sp.csr_matrix:
@@ -144,21 +121,20 @@ class Design:
         ]
         if widths["model"]:
             blocks.append(_shares([w.models for w in pairs.workflows], self.models)[pairs.workflow])
-        blocks += [self._scaled(part, suite, pairs) for part, suite in self.scalings]
+        blocks += [self._scaled(part, scope, pairs) for part, scope in self.scalings]
         return sp.hstack(blocks, format="csr")
 
-    def _scaled(self, part: str, suite: str, pairs: Pairs) -> sp.csr_matrix:
+    def _scaled(self, part: str, scope: str, pairs: Pairs) -> sp.csr_matrix:
         of_task = part in TASK_PARTS
         items: Sequence[Any] = pairs.tasks if of_task else pairs.workflows
         places = pairs.task if of_task else pairs.workflow
-        scaling = self.scalings[part, suite]
-        inside = np.array([suite in (item.suite, EVERYWHERE) for item in items], bool)
+        scaling = self.scalings[part, scope]
+        inside = np.array([scope in (item.suite, WITHIN, EVERYWHERE) for item in items], bool)
         asked = np.isin(np.arange(len(items)), places) & inside
         rows = np.zeros((len(items), scaling.axes.shape[1]))
         if asked.any():
-            rows[asked] = scaling(
-                self._features(part, [item for item, wanted in zip(items, asked, strict=True) if wanted])
-            )
+            found = [item for item, wanted in zip(items, asked, strict=True) if wanted]
+            rows[asked] = scaling(self._features(part, found), [item.suite for item in found])
         return sp.csr_matrix(rows)[places]
 
     def tasks(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:

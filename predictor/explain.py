@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from .ability import Ability
-from .design import EVERYWHERE
+from .design import EVERYWHERE, WITHIN
 from .logs import LoggedWorkflow, Pairs, Task
 
 _Item = TypeVar("_Item")
@@ -65,11 +65,11 @@ def parts_of(ability: Ability, workflow: LoggedWorkflow, task: Task) -> list[Par
         variance = float(x @ posterior.covariance[np.ix_(at, at)] @ x)
         if not known and block.name in ("suite", "workflow"):
             variance = float(variances[block.name])
-        name, _, suite = block.name.partition(":")
-        if suite and suite not in (EVERYWHERE, task.suite if _PART_OF[name] == DIFFICULTY else workflow.suite):
+        name, _, scope = block.name.partition(":")
+        if scope and scope not in (EVERYWHERE, WITHIN, workflow.suite):
             continue
         of, by = _named(name)
-        by = f"{by}, all suites" if suite == EVERYWHERE else by
+        by = f"{by}, all suites" if scope == EVERYWHERE else by
         found.append(Part(of, by, float(x @ posterior.b[at]), float(np.sqrt(max(variance, 0.0))), known))
     found.append(_own_difficulty(ability, pairs))
     order = ["suite", DIFFICULTY, SKILL, MODEL]

@@ -9,9 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 
 from .ability import Ability
-from .design import Design, Scaling
+from .design import Design
 from .encoding import Encoder
 from .mixed import Posterior, Priors
+from .scaling import Scaling
 
 NAMES = ("suites", "graphs", "models", "operators", "task_keys", "groups")  # of Design, tuples of words
 SMALL = ("b", "u", "spread", "block_variance", "group_variance")  # of Posterior, kept in double precision
@@ -40,8 +41,8 @@ def state_of(ability: Ability, large: Any) -> dict[str, Any]:
         **{name: list(getattr(design, name)) for name in NAMES},
         "group": _tensor(design.group),
         "scalings": [
-            {"part": part, "suite": suite, **_packed(scaling, large)}
-            for (part, suite), scaling in design.scalings.items()
+            {"part": part, "scope": scope, **_packed(scaling, large)}
+            for (part, scope), scaling in design.scalings.items()
         ],
         **{name: _tensor(getattr(posterior, name)) for name in SMALL},
         "rho": posterior.rho,
@@ -54,11 +55,13 @@ def state_of(ability: Ability, large: Any) -> dict[str, Any]:
 
 def _packed(scaling: Scaling, large: Any) -> dict[str, Any]:
     """One feature a column is kept as such: few numbers, whose features may be large."""
-    axes = scaling.axes
-    if ((axes != 0).sum(axis=0) == 1).all():
-        rows = np.argmax(axes != 0, axis=0)
-        return {"mean": _tensor(scaling.mean), "rows": _tensor(rows), "weights": _tensor(axes.sum(axis=0))}
-    return {"mean": _tensor(scaling.mean).to(large), "axes": _tensor(axes).to(large)}
+    axes, each = scaling.axes, bool(((scaling.axes != 0).sum(axis=0) == 1).all())
+    kind = _tensor(scaling.mean).dtype if each else large
+    means = {suite: _tensor(mean).to(kind) for suite, mean in scaling.means.items()}
+    found = {"mean": _tensor(scaling.mean).to(kind), "means": means}
+    if each:
+        return {**found, "rows": _tensor(np.argmax(axes != 0, axis=0)), "weights": _tensor(axes.sum(axis=0))}
+    return {**found, "axes": _tensor(axes).to(large)}
 
 
 def _root(covariance: np.ndarray) -> np.ndarray:
@@ -83,7 +86,7 @@ def ability_of(state: Mapping[str, Any], encoder: Encoder) -> Ability:
         parts,
         **{name: tuple(map(str, state[name])) for name in NAMES},
         group=_array(state["group"]).astype(int),
-        scalings={(str(one["part"]), str(one["suite"])): _unpacked(one) for one in state["scalings"]},
+        scalings={(str(one["part"]), str(one["scope"])): _unpacked(one) for one in state["scalings"]},
         axes=axes,
     )
     ability.posterior = _posterior(state, width=sum(len(block.columns) for block in ability.blocks()))
@@ -99,9 +102,10 @@ def _unpacked(packed: Mapping[str, Any]) -> Scaling:
         axes[rows, np.arange(len(rows))] = weights
     else:
         axes = _array(packed["axes"]).astype(float)
-    if axes.ndim != 2 or mean.shape != axes.shape[:1]:
+    means = {str(suite): _array(one).astype(float) for suite, one in packed["means"].items()}
+    if axes.ndim != 2 or any(one.shape != axes.shape[:1] for one in (mean, *means.values())):
         raise ValueError(f"a scaling has shapes {mean.shape} and {axes.shape}, which do not fit")
-    return Scaling(mean, axes)
+    return Scaling(mean, axes, means)
 
 
 def _posterior(state: Mapping[str, Any], width: int) -> Posterior:

@@ -26,6 +26,7 @@ from luthier.predictor.testing import EstimatorContract, Make, generated
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import predictor_chance as by_chance  # noqa: E402
 import predictor_figures as figures  # noqa: E402
 import predictor_folds  # noqa: E402
 import predictor_nets  # noqa: E402
@@ -294,3 +295,27 @@ def test_the_fold_file_fits_the_data() -> None:
         assert (predictor_folds.read(logs, split) == folds(logs, split)).all()
     assert set(benchmark.domains(logs)) == {"Coding", "Math", "Reason", "pooled"}
     assert {*BASELINES, OURS} <= set(MODELS)
+
+
+def test_a_calibration_error_by_chance_is_none_where_nothing_is_uncertain_and_falls_with_the_tasks() -> None:
+    rng, n = np.random.default_rng(0), 2000
+    said = Estimates(rng.uniform(0.05, 0.95, n), np.full(n, 2.0), np.zeros(n, bool))
+    runs = np.full(n, 5)
+
+    def error(found: Estimates, tasks: int) -> float:
+        return float(by_chance.calibration_by_chance(found, np.arange(n) % tasks, runs)[0])
+
+    assert error(replace(said, deviation=np.zeros(n)), 20) < 1e-9
+    assert error(said, 20) > 2 * error(said, 2000) > 0
+
+
+def test_a_model_that_is_right_errs_as_much_as_chance_says() -> None:
+    rng, tasks = np.random.default_rng(1), 50
+    errors = []
+    p, deviation, runs = rng.uniform(0.1, 0.9, tasks), np.full(tasks, 1.5), np.full(tasks, 5)
+    centre = np.log(p / (1 - p)) * np.sqrt(1 + np.pi * deviation**2 / 8)
+    for _ in range(200):
+        came = 1 / (1 + np.exp(-(centre + deviation * rng.normal(0, 1, tasks))))
+        errors.append(metrics.calibration_error(p, came, runs.astype(float)))
+    told = by_chance.calibration_by_chance(Estimates(p, deviation, np.zeros(tasks, bool)), np.arange(tasks), runs)
+    assert told[0] == pytest.approx(np.mean(errors), rel=0.15)

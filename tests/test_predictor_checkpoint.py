@@ -159,6 +159,11 @@ def test_other_files_of_pytorch_and_other_zips_are_refused(path: Path) -> None:
         read(path)
 
 
+def scaling(**change: Any) -> dict[str, Any]:
+    """A table of a text, as a checkpoint holds it, with one that does not fit or is missing."""
+    return {"part": "text", "scope": "~", "mean": torch.ones(2), "axes": torch.ones(3, 3), **change}
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -169,7 +174,9 @@ def test_other_files_of_pytorch_and_other_zips_are_refused(path: Path) -> None:
         {"reach_columns": torch.full((3,), 99, dtype=torch.int32)},
         {"group": torch.full((12,), 7)},
         {"suites": "sums"},
-        {"scalings": [{"part": "text", "suite": "sums", "mean": torch.ones(2), "axes": torch.ones(3, 3)}]},
+        {"scalings": [scaling(means={})]},
+        {"scalings": [scaling(mean=torch.ones(3), means={"sums": torch.ones(2)})]},
+        {"scalings": [scaling(mean=torch.ones(3))]},
         {"priors": {"degrees": -1.0}},
         {"card": {"name": "x"}},
         {"spread": [1, 2]},

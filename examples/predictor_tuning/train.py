@@ -65,7 +65,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--context", choices=["yes", "no"], default="yes")
     parser.add_argument("--structure", choices=["yes", "no"], default="yes")
     parser.add_argument("--lineage", choices=["yes", "no"], default="no")
-    parser.add_argument("--prompts", choices=["yes", "no"], default="no")
+    parser.add_argument("--prompts", choices=["yes", "no"], default="yes")
     parser.add_argument("--models", choices=["yes", "no"], default="yes")
     return parser.parse_args()
 

@@ -1,0 +1,73 @@
+"""The columns of the mixed model: what features of tasks say within their suite, and across suites."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from luthier.models.fake_embedder import HashEmbedder
+from luthier.predictor.ability import Ability
+from luthier.predictor.design import TASK_PARTS, Design
+from luthier.predictor.encoding import Encoder
+from luthier.predictor.logs import LoggedWorkflow, Logs, Pairs, Task
+from luthier.predictor.scaling import Scaling, within_suites
+from luthier.predictor.testing import generated
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(1, 5), st.integers(1, 4))
+def test_a_suite_s_level_is_not_a_feature_of_its_tasks(seed: int, n: int, d: int, suites: int) -> None:
+    rng = np.random.default_rng(seed)
+    features, named = rng.normal(0, 1, (n, d)), [f"s{i}" for i in rng.integers(suites, size=n)]
+    level = {name: rng.normal(0, 9, d) for name in named}
+    moved = features + np.array([level[name] for name in named])
+    one, two = (within_suites(Scaling.standard, x, named)(x, named) for x in (features, moved))
+    np.testing.assert_allclose(one, two, atol=1e-9)
+    for name in set(named):
+        np.testing.assert_allclose(one[np.array(named) == name].mean(axis=0), 0, atol=1e-9)
+
+
+def test_a_suite_that_is_new_stands_against_the_mean_of_the_others_and_an_empty_text_at_the_mean() -> None:
+    features = np.array([[1.0, 0.0], [3.0, 0.0], [10.0, 0.0], [0.0, 0.0]])
+    found = within_suites(Scaling.standard, features, ["a", "a", "b", "b"])
+    assert found.means["a"].tolist() == [2, 0]
+    assert found.means["b"].tolist() == [10, 0]  # the empty one is none of it
+    assert found(np.array([[6.0, 0.0], [0.0, 0.0]]), ["c", "a"]).tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize(("suites", "scopes"), [({"sums", "words"}, {"~", "*"}), ({"sums"}, {"~"})])
+def test_weights_of_task_features_are_the_same_for_all_suites(suites: set[str], scopes: set[str]) -> None:
+    logs = generated(30, 8)
+    design = Design(Encoder(HashEmbedder(16))).fit(logs.take(np.isin(logs.suite, [*suites])))
+    of_tasks = [block.name for block in design.blocks() if block.name.split(":")[0] in TASK_PARTS]
+    assert sorted(of_tasks) == sorted(f"{part}:{scope}" for part in TASK_PARTS for scope in scopes)
+
+
+def lengths(suite: str, level: int, count: int) -> tuple[Task, ...]:
+    """Tasks of a suite, each longer than the one before."""
+    return tuple(Task(f"{suite}{i}", suite, "x " * (level + 3 * i)) for i in range(count))
+
+
+def test_a_suite_of_few_tasks_learns_from_the_others_which_are_hard() -> None:
+    """Long ones are harder in both suites; that those of one are longer throughout does not matter."""
+    known, few, fresh = lengths("many", 1, 40), lengths("few", 300, 4), lengths("few", 300, 40)[4:]
+    flows = {suite: LoggedWorkflow(f"w {suite}", suite, ("Answer.",)) for suite in ("many", "few")}
+    workflows, tasks = tuple(flows.values()), (*known, *few)
+    won = [round(20 * (1 - i / 40)) for i in range(40)] + [18, 17, 17, 16]
+    of = np.array([0] * 40 + [1] * 4)
+    logs = Logs(workflows, tasks, of, np.arange(44), runs=np.full(44, 20), successes=np.array(won))
+    found = Ability(Encoder(None)).fit(logs).predict(Pairs.all_of([flows["few"]], fresh)).probability
+    assert (np.diff(found) < 0).all()
+
+
+@pytest.mark.parametrize("part", TASK_PARTS)
+def test_what_a_task_does_not_say_is_no_place_in_its_suite(part: str) -> None:
+    design = Design(Encoder(HashEmbedder(16)), frozenset({part})).fit(generated(30, 8))
+    place = next(block.columns for block in design.blocks() if block.name == f"{part}:~")
+    logs = generated(30, 8)
+    silent = replace(logs.tasks[0], text="", context="")
+    row = design.columns(Pairs.all_of([logs.workflows[0]], [silent])).toarray()[0, place]
+    assert not row.any()
