@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from luthier.trials.bayes import encoded
 from luthier.trials.space import Choice, Float, Space
-from luthier.trials.surrogate import Surrogate, standardised
+from luthier.trials.surrogate import Surrogate, log_likelihood, standardised
 
 POINTS = np.linspace(0.0, 1.0, 9)[:, None]  # (9, 1)
 
@@ -65,3 +67,16 @@ def test_two_choices_are_as_far_apart_as_the_ends_of_a_range() -> None:
     origin = encoded(space, {"x": 0.0, "c": "a"})
     for other in ({"x": 1.0, "c": "a"}, {"x": 0.0, "c": "b"}, {"x": 0.0, "c": "c"}):
         assert np.linalg.norm(encoded(space, other) - origin) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("noise", [1e-6, 1e-3, 1.0])
+def test_the_likelihood_is_scikit_learns(noise: float) -> None:
+    kernel = ConstantKernel(2.0) * Matern([0.3], nu=2.5) + WhiteKernel(noise)
+    scores = standardised(np.sin(3 * POINTS[:, 0]))
+    theirs = GaussianProcessRegressor(kernel, optimizer=None).fit(POINTS, scores).log_marginal_likelihood()
+    assert log_likelihood(kernel, POINTS, scores) == pytest.approx(theirs)
+
+
+def test_a_singular_covariance_has_no_likelihood() -> None:
+    kernel = ConstantKernel(1e12) * Matern([1e3], nu=2.5)
+    assert log_likelihood(kernel, np.repeat(POINTS, 3, axis=0), np.zeros(3 * len(POINTS))) == -np.inf

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.linalg import cho_solve, cholesky
+from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Kernel, Matern, WhiteKernel
@@ -88,12 +88,15 @@ def _kernel(theta: np.ndarray) -> Kernel:
     return smooth + ConstantKernel(trend) * DotProduct(0.0, "fixed") + WhiteKernel(noise)
 
 
-def _likelihood(kernel: Kernel, points: np.ndarray, scores: np.ndarray) -> float:
-    """The logarithm. scikit-learn's process gives the same number, and takes three times as long to look up its own
-    parameters first."""
+def log_likelihood(kernel: Kernel, points: np.ndarray, scores: np.ndarray) -> float:
+    """The logarithm, -inf where the covariance is singular. scikit-learn's process gives the same number, and takes
+    three times as long to look up its own parameters first."""
     covariance = kernel(points)
     covariance[np.diag_indices_from(covariance)] += JITTER
-    lower = cholesky(covariance, lower=True, check_finite=False)
+    try:
+        lower = cholesky(covariance, lower=True, check_finite=False)
+    except LinAlgError:
+        return -math.inf
     half = float(scores @ cho_solve((lower, True), scores, check_finite=False)) / 2
     return float(-half - np.log(np.diag(lower)).sum() - len(scores) / 2 * np.log(2 * np.pi))
 
@@ -106,7 +109,7 @@ def _posterior(points: np.ndarray, scores: np.ndarray, rng: np.random.Generator)
     spread = np.array([0.5, *[0.8] * d, 1.5, 1.5])
 
     def likelihood(thetas: np.ndarray) -> np.ndarray:
-        return np.array([_likelihood(_kernel(theta), points, scores) for theta in thetas])
+        return np.array([log_likelihood(_kernel(theta), points, scores) for theta in thetas])
 
     drawn = rng.standard_normal((DRAWS, d + 3))  # in units of the prior
     known = likelihood(mean + spread * drawn)
