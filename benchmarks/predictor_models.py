@@ -39,7 +39,6 @@ ABLATIONS: Mapping[str, Factory] = {
     **{f"without {part}": _parts(DEFAULT - {part}) for part in sorted(DEFAULT)},
     **{f"with {part}": _parts(DEFAULT | {part}) for part in PARTS if part not in DEFAULT},
     "no features": _parts(frozenset()),
-    "every feature": _parts(frozenset(PARTS)),
     "normal tails": lambda encoder: Ability(encoder, heavy=False),
     "with graph network": GraphAbility,
 }

@@ -121,21 +121,21 @@ class Design:
         ]
         if widths["model"]:
             blocks.append(_shares([w.models for w in pairs.workflows], self.models)[pairs.workflow])
-        blocks += [self._scaled(part, scope, pairs) for part, scope in self.scalings]
+        for part in dict.fromkeys(part for part, _ in self.scalings):
+            blocks += self._scaled(part, pairs)
         return sp.hstack(blocks, format="csr")
 
-    def _scaled(self, part: str, scope: str, pairs: Pairs) -> sp.csr_matrix:
-        of_task = part in TASK_PARTS
-        items: Sequence[Any] = pairs.tasks if of_task else pairs.workflows
-        places = pairs.task if of_task else pairs.workflow
-        scaling = self.scalings[part, scope]
-        inside = np.array([scope in (item.suite, WITHIN, EVERYWHERE) for item in items], bool)
-        asked = np.isin(np.arange(len(items)), places) & inside
-        rows = np.zeros((len(items), scaling.axes.shape[1]))
-        if asked.any():
-            found = [item for item, wanted in zip(items, asked, strict=True) if wanted]
-            rows[asked] = scaling(self._features(part, found), [item.suite for item in found])
-        return sp.csr_matrix(rows)[places]
+    def _scaled(self, part: str, pairs: Pairs) -> list[sp.csr_matrix]:
+        """The columns of one part, scope by scope, zeros outside a scope; what is asked for is read once."""
+        items: Sequence[Any] = pairs.tasks if part in TASK_PARTS else pairs.workflows
+        asked, place = np.unique(pairs.task if part in TASK_PARTS else pairs.workflow, return_inverse=True)
+        features, suites = self._features(part, [items[i] for i in asked]), [items[i].suite for i in asked]
+        found = list[sp.csr_matrix]()
+        for (name, scope), scaling in self.scalings.items():
+            if name == part:
+                inside = np.array([scope in (suite, WITHIN, EVERYWHERE) for suite in suites], bool)
+                found.append(sp.csr_matrix(np.where(inside[:, None], scaling(features, suites), 0.0))[place])
+        return found
 
     def tasks(self, pairs: Pairs) -> tuple[np.ndarray, np.ndarray]:
         """Of each pair the place of its task and of the task's group, -1 where unseen; shapes (n,), int."""
