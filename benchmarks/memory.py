@@ -21,6 +21,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
@@ -31,11 +32,11 @@ from rich.console import Console
 from rich.progress import Progress, track
 from rich.table import Table
 from stats import Interval, clustered
-from suites import DataMissing
+from suites import DataMissing, UnknownName
 
 from luthier.graphs.evolving import evolve
 from luthier.memory.hops import HOPS
-from luthier.memory.likeness import link_alike
+from luthier.memory.likeness import ALIKE, link_alike
 from luthier.memory.note import CODE, Kind, LinkType, Proposal
 from luthier.memory.recording import learn, record
 from luthier.memory.retrieval import Fusion, Weights, embed_missing, retrieve
@@ -86,6 +87,10 @@ METHODS: dict[str, Method] = {
     "hops: + same space 0.25": Method(beside(same_space=0.25)),
     "hops: + supports 0.25": Method(beside(supports=0.25, refutes=0.25)),
     "hops: + similar 0.25": Method(beside(similar=0.25), memory="alike"),
+    # A model refines of a note's three nearest neighbours those that it will: all of them, tied alike, are the most
+    # links of type `derived` that there could be.
+    "hops: + nearest 0.25": Method(beside(similar=0.25), memory="near"),
+    "hops: + nearest 0.5": Method(beside(similar=0.5), memory="near"),
     "bare: full text": Method(Weights(0, 1), hops=0, memory="bare"),
     "bare: fused": Method(hops=0, memory="bare"),
     "bare: fused + hops": Method(memory="bare"),
@@ -107,15 +112,16 @@ def strip(store: Store, embedder: Embedder) -> None:
     )
 
 
-def tie(store: Store, embedder: Embedder) -> None:
-    """Link what is alike."""
-    print(f"{link_alike(store, embedder)} links of likeness", file=sys.stderr)
+def tie(store: Store, embedder: Embedder, least: float = ALIKE) -> None:
+    """Link what is alike: the nearest neighbours of each note above a cosine of `least`."""
+    print(f"{link_alike(store, embedder, least=least)} links of likeness", file=sys.stderr)
 
 
 MEMORIES: Mapping[str, Callable[[Store, Embedder], None]] = {
     "plain": lambda store, embedder: None,
     "bare": strip,
     "alike": tie,
+    "near": partial(tie, least=-1.0),
 }
 
 
@@ -250,6 +256,8 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--trials", type=int, default=60, help="trials a study")
     parser.add_argument("--tasks", type=int, help="at most so many tasks of each suite: a smoke test")
     parser.add_argument("--seed", type=int, default=0, help="draws the wording of the questions")
+    parser.add_argument("--wordings", type=int, default=1, help="draws of each question's wording (%(default)s)")
+    parser.add_argument("--methods", type=lambda s: s.split(","), help=f"some of the searches, {OURS!r} besides")
     parser.add_argument("--embedder", choices=("minilm", "hash"), default="minilm", help="hash needs no model file")
     parser.add_argument("--evolve", metavar="MODEL", help="have a model evolve the notes first, and ask again")
     parser.add_argument("--memory", type=Path, help="where the evolved memory is kept; the next run goes on with it")
@@ -258,12 +266,25 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def searches(given: argparse.Namespace) -> dict[str, Method]:
+    """The methods to compare, ours among them.
+
+    Raises:
+        UnknownName: for a search that does not exist.
+    """
+    known = METHODS | EVOLVED if given.evolve else METHODS
+    if wrong := [name for name in given.methods or () if name not in known]:
+        raise UnknownName(f"a search must be one of {', '.join(known)}, but got {', '.join(wrong)}")
+    return {name: method for name, method in known.items() if name in (given.methods or known) or name == OURS}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables, write the JSON."""
     given = parsed(arguments)
     try:
+        methods = searches(given)
         everything = list(all_tasks(given.data, given.trials))
-    except DataMissing as error:
+    except (DataMissing, UnknownName) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     tasks = [past for _, group in groupby(everything, lambda p: p.suite) for past in list(group)[: given.tasks]]
@@ -272,15 +293,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     embedder = Remembering(opened)
     told: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory() as folder:
+        needed = {"plain", *(method.memory for method in methods.values())}
         stores = {
-            name: fill(Path(folder, f"{name}.db"), tasks, embedder, prepare) for name, prepare in MEMORIES.items()
+            name: fill(Path(folder, f"{name}.db"), tasks, embedder, prepare)
+            for name, prepare in MEMORIES.items()
+            if name in needed
         }
-        asked_all = list(questions(stores["plain"], tasks, given.seed))
-        methods, groups = METHODS, halves(tasks, asked_all)
+        seeds = range(given.seed, given.seed + given.wordings)
+        drawn = (question for seed in seeds for question in questions(stores["plain"], tasks, seed))
+        asked_all = list(dict.fromkeys(drawn))  # each wording once
+        groups = halves(tasks, asked_all)
         if given.evolve:  # nothing was chosen on it, so all questions count
             path = given.memory or Path(folder, "evolved.db")
             stores["evolved"] = evolved(path, given.evolve, given.minutes, tasks, embedder)
-            methods, groups = METHODS | EVOLVED, {"all": asked_all}
+            groups = {"all": asked_all}
         for half, asked in groups.items():
             rows, table = compare(stores, asked, half, methods, embedder)
             told += rows

@@ -17,7 +17,8 @@ from .store import Filter, Store
 # What a note gives of its score to those at the other end of its links, chosen on half of the tasks of
 # `benchmarks/memory.py`: what did not help there is 0 (docs/memory.md). Who is `similar` was found by its vector
 # already, and trials, which `next trial`, `supports` and `refutes` lead to, answer nothing that their lesson does not.
-# No code makes links of type `derived`, so theirs was not measured.
+# What is `derived` from a note is one of its three nearest: all of these together cost recall, the more the higher the
+# weight.
 HOPS: Mapping[LinkType, float] = MappingProxyType(
     {
         LinkType.SAME_STUDY: 0.25,
@@ -27,7 +28,7 @@ HOPS: Mapping[LinkType, float] = MappingProxyType(
         LinkType.SIMILAR: 0.0,
         LinkType.SUPPORTS: 0.0,
         LinkType.REFUTES: 0.0,
-        LinkType.DERIVED: 0.5,
+        LinkType.DERIVED: 0.0,
     }
 )
 # What a note is to another at the other end of a link: as the link's source, and as its target.

@@ -88,6 +88,20 @@ def test_a_run_on_a_few_tasks(tmp_path: Path) -> None:
     assert of[benchmark.OURS] >= of["fused"] > 0.5
 
 
+@needs_data
+def test_several_wordings_of_some_searches(tmp_path: Path) -> None:
+    told = tmp_path / "recall.json"
+    some = ["full text", "hops: + nearest 0.5"]
+    asked = ["--wordings", "3", "--methods", ",".join(some), "--embedder", "hash"]
+    assert benchmark.main(["--data", str(DATA), "--tasks", "1", *asked, "--json", str(told)]) == 0
+    assert {row["method"] for row in json.loads(told.read_text())} == {*some, benchmark.OURS}
+
+
+def test_an_unknown_search_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert benchmark.main(["--data", "nowhere", "--methods", "guess"]) == 2
+    assert "but got guess" in capsys.readouterr().err
+
+
 def test_missing_data_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark.main(["--data", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("error: ")

@@ -144,7 +144,7 @@ def test_links_are_followed_where_that_was_seen_to_help(store: Store, kind: Link
     store.add([found, tied], [Link(source=ends[0].id, target=ends[1].id, type=kind)])
     answer = retrieve(store, "plankton")
     assert [one.note.id for one in answer] == ([found.id, tied.id] if HOPS[kind] else [found.id])
-    assert (HOPS[kind] > 0) == (kind in (LinkType.SAME_STUDY, LinkType.SAME_TASK, LinkType.DERIVED))
+    assert (HOPS[kind] > 0) == (kind in (LinkType.SAME_STUDY, LinkType.SAME_TASK))
     assert ids(retrieve(store, "plankton", hops=0)) == {found.id}
     assert ids(retrieve(store, "plankton", weights=Weights(links={kind: 0.1}))) == {found.id, tied.id}
     assert ids(retrieve(store, "plankton", weights=Weights(links={}))) == {found.id}
