@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from .api import HOME
-from .page import summary_lines, trial_table
+from .page import summary_lines
 from .picture import write_picture
 from .predictor.workflow import WORKFLOWS
 from .savings import long_lines, savings_beside
 from .summary import summary_of
+from .trial_table import TrialTable
 from .trials.diagnosis import Diagnosis, diagnose
 from .trials.errors import StudyError
 from .trials.records import Trial
@@ -86,7 +87,7 @@ def _print_study(study: Study, as_json: bool) -> None:
         print(json.dumps({"summary": summary.as_dict(), "trials": trials}, indent=2))
         return
     console = Console()
-    console.print(trial_table(study))
+    console.print(TrialTable(study))
     for line in summary_lines(summary):
         console.print(line, highlight=False)
 

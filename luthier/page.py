@@ -6,58 +6,24 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from .confirm import Comparison, Confirmation
 from .savings import short_lines
 from .summary import Summary
-from .trials.diagnosis import diagnose
-from .trials.records import Trial, Value
+from .trial_table import TrialTable
 from .trials.study import Study
-from .words import config, difference, duration, number, sparkline
-
-STYLE_OF = {"complete": "", "pruned": "yellow", "failed": "red", "running": "cyan"}
+from .words import config, duration, number
 
 
 def print_summary(summary: Summary, study: Study, picture: Path | None, console: Console) -> None:
     """Print the trials, then what they amount to."""
     console.print()
-    console.print(trial_table(study))
+    console.print(TrialTable(study))
     console.print()
     for line in summary_lines(summary):
         console.print(line, highlight=False)
     if picture is not None:
         console.print(f"Picture: {escape(str(picture))}", highlight=False)
-
-
-def trial_table(study: Study) -> Table:
-    """One row a trial, the best in bold."""
-    trials, best = study.trials, study.best
-    base = dict(trials[0].config) if trials else {}
-    table = Table(box=None, pad_edge=False)
-    for heading in ("trial", "from", study.metric, "curve", "time", "diagnosis", "what it changes"):
-        table.add_column(heading, overflow="ellipsis", no_wrap=heading not in ("what it changes", "diagnosis"))
-    for trial in trials:
-        style = "bold green" if best is not None and trial.number == best.number else STYLE_OF[trial.state.value]
-        table.add_row(*_cells(study, trial, base, None if best is None else best.value), style=style)
-    return table
-
-
-def _cells(study: Study, trial: Trial, base: dict[str, Value], reference: float | None) -> list[str]:
-    found = diagnose(trial, study.direction, study.metric, reference)
-    since = f" since step {found.since}" if found.since is not None else ""
-    curve = sparkline([v for _, v in trial.trajectory.curve(study.metric)])
-    value = number(trial.value) if trial.failure is None else trial.failure.cause.value
-    change = difference(trial.config, base)
-    return [
-        str(trial.number),
-        trial.source,
-        value,
-        curve,
-        duration(trial.seconds),
-        found.verdict.value + since,
-        escape(change),
-    ]
 
 
 def summary_lines(summary: Summary) -> list[str]:

@@ -1,0 +1,1 @@
+../../luthier/trial_table.py

@@ -1,0 +1,79 @@
+"""What a terminal shows of a study: nothing runs out of the screen, whatever its size."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from doubles import complete
+from rich.console import Console
+
+from luthier.graphs.events import Event, Reported, Said, StudyStarted, TrialFinished, TrialStarted
+from luthier.live import LiveView
+from luthier.trial_table import TrialTable
+from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trajectory
+from luthier.trials.space import Float, Space
+from luthier.trials.study import Study
+
+METRIC = "loss[val]"
+SPACE = Space({f"rate_{i}": Float(0.0, 1.0, default=0.5) for i in range(8)})
+TOLD = "the turn goes to the advisors, since the model has had many turns that told nothing of what it can do " * 2
+CURVE = [1.0 / (i + 1) for i in range(40)]
+SIZES = [(80, 24), (100, 30), (140, 40), (200, 60)]
+
+
+def config(number: int) -> Config:
+    return {name: round(0.5 + 0.01 * number, 4) for name in SPACE}
+
+
+def events(trials: int) -> list[Event]:
+    told: list[Event] = [StudyStarted(0, trials, "embedded", "auto")]
+    for number in range(trials):
+        told += [TrialStarted(number, Candidate(config(number), "gp", TOLD)), Reported(number, 0, {METRIC: 1.0})]
+        told += [Said(number, role, TOLD) for role in ("gate", "planner", "critic")]
+        told.append(TrialFinished(complete(number, config(number), 1.0, CURVE)))
+    return [*told, TrialStarted(trials, Candidate(config(trials), "bayes[1]", TOLD))]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("trials", [0, 1, 100])
+def test_the_live_view_fits_the_screen_and_shows_the_running_trial(width: int, height: int, trials: int) -> None:
+    console = Console(width=width, height=height, file=io.StringIO())
+    view = LiveView("digits", METRIC, Direction.MINIMIZE, console)
+    for event in events(trials):
+        view(event)
+    console.print(view.drawn())
+    shown = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(shown) <= height
+    assert max(map(len, shown)) <= width
+    assert any(line.startswith(f"{trials} ") and "bayes[1]" in line for line in shown)
+    assert any(TOLD[:20] in line for line in shown)
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    made = Study.create(tmp_path / "study", name="study", space=SPACE, metric=METRIC, direction=Direction.MINIMIZE)
+    trajectory = Trajectory(tuple(range(len(CURVE))), {METRIC: tuple(CURVE)})
+    for number in range(3):
+        made.begin(number, Candidate(config(number), "gp"))
+        made.finish(number, Outcome(State.COMPLETE, CURVE[-1] + number, trajectory=trajectory, seconds=30.0))
+    return made
+
+
+@pytest.mark.parametrize(("width", "lines"), [(80, 7), (129, 7), (130, 4), (200, 4)])
+def test_what_a_trial_changes_stands_beside_it_or_below(study: Study, width: int, lines: int) -> None:
+    console = Console(width=width, file=io.StringIO())
+    console.print(TrialTable(study))
+    shown = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert len(shown) == lines
+    assert max(map(len, shown)) <= width
+    assert METRIC in shown[0]
+    assert sum("rate_0 0.5→0.51" in line for line in shown) == 1
+
+
+def test_a_study_without_trials_has_headings_alone(tmp_path: Path) -> None:
+    empty = Study.create(tmp_path / "study", name="study", space=SPACE, metric=METRIC, direction=Direction.MINIMIZE)
+    console = Console(width=80, file=io.StringIO())
+    console.print(TrialTable(empty))
+    assert len(console.file.getvalue().splitlines()) == 1  # type: ignore[attr-defined]
