@@ -31,7 +31,7 @@ TABLE = {
     Verdict.UNSTABLE: [1.0, 0.2, 0.9, 0.3, 0.8, 0.2, 0.9, 0.3, 0.8, 0.25, 0.9, 0.3],
     Verdict.UNDERFITTING: [1.0, 0.99, 0.985, *([0.98] * 17)],
     Verdict.DIVERGED: [1.0, 0.9, 5.0, 9.0, 12.0, 20.0, 30.0, 50.0],
-    Verdict.HEALTHY: [1.0, 0.5],
+    Verdict.UNJUDGED: [1.0, 0.5],
 }
 
 
@@ -142,7 +142,7 @@ def test_a_value_that_explodes_has_diverged_whatever_training_does(end: float, r
 
 
 def test_fewer_than_four_points_are_not_judged() -> None:
-    assert verdict([1.0, 5.0, 90.0]) is Verdict.HEALTHY
+    assert verdict([1.0, 5.0, 90.0]) is Verdict.UNJUDGED
 
 
 def test_a_fall_from_bad_initial_weights_is_no_learning() -> None:
@@ -179,10 +179,10 @@ def test_a_nan_is_divergence_and_no_crash() -> None:
     assert diagnose(failed(3, {}, Cause.NAN), Direction.MINIMIZE, "loss").verdict is Verdict.DIVERGED
 
 
-def test_a_trial_without_a_curve_is_healthy() -> None:
-    assert diagnose(complete(0, {}, 1.0), Direction.MINIMIZE, "loss").verdict is Verdict.HEALTHY
+def test_a_trial_without_a_curve_is_not_judged() -> None:
+    assert diagnose(complete(0, {}, 1.0), Direction.MINIMIZE, "loss").verdict is Verdict.UNJUDGED
     bare = replace(complete(0, {}, 1.0), trajectory=complete(0, {}, 1.0).trajectory.__class__())
-    assert diagnose(bare, Direction.MINIMIZE, "loss").verdict is Verdict.HEALTHY
+    assert diagnose(bare, Direction.MINIMIZE, "loss").verdict is Verdict.UNJUDGED
 
 
 def share_right(part: str) -> float:

@@ -153,8 +153,8 @@ def test_failures_and_gaps_are_named() -> None:
 
 GOLDEN = """\
 Goal: loss, lower is better. 3 trials done. Left: 3 trials.
-Best is trial 1: 0.25 (lr=0.01 units=64 optimizer=adam); healthy: 1 points, too few for a shape
-Default is trial 0: 1 (lr=0.001 units=64 optimizer=adam); healthy: 1 points, too few for a shape
+Best is trial 1: 0.25 (lr=0.01 units=64 optimizer=adam); not judged: 1 point, too few for a shape
+Default is trial 0: 1 (lr=0.001 units=64 optimizer=adam); not judged: 1 point, too few for a shape
 Latest is trial 2: no value (lr=0.5 units=64 optimizer=adam); crashed: out of memory: boom
 Against the best before it: trial 2 failed; changed lr 0.01 to 0.5.
 Effect unknown: lr, momentum, optimizer, units.

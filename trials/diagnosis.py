@@ -38,7 +38,7 @@ class Verdict(StrEnum):
     UNSTABLE = "unstable"
     IMPROVING = "still improving"
     CRASHED = "crashed"
-    HEALTHY = "healthy"  # one value, or too few points for a shape
+    UNJUDGED = "not judged"  # one value, or too few points for a shape
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,8 @@ def diagnose_curves(
     if since is not None:
         return Diagnosis(Verdict.DIVERGED, since, f"not a number from step {since} on", Cause.NAN)
     if len(valid) < MIN_POINTS:
-        return Diagnosis(Verdict.HEALTHY, None, f"{len(valid)} points, too few for a shape")
+        many = "1 point" if len(valid) == 1 else f"{len(valid)} points"
+        return Diagnosis(Verdict.UNJUDGED, None, f"{many}, too few for a shape")
     curve = curve_of(valid, train, reference, -direction.sign)
     return _worded(_verdict(curve), curve, steps, valid)
 

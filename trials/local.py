@@ -72,7 +72,7 @@ def _verdict(best: Trial, direction: Direction) -> Verdict:
     # Trials do not know the metric's name. A curve that ends at the study's best value needs no other reference.
     curves = best.trajectory.metrics
     matching = [n for n, v in curves.items() if v and best.value is not None and v[-1] == best.value]
-    return diagnose(best, direction, matching[0]).verdict if matching else Verdict.HEALTHY
+    return diagnose(best, direction, matching[0]).verdict if matching else Verdict.UNJUDGED
 
 
 def _named(name: str, word: str) -> bool:
