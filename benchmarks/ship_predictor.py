@@ -1,6 +1,6 @@
 """Makes the predictor that ships with the package: `predictor/shipped.pt` and its card, `predictor/shipped.md`.
 
-    python benchmarks/ship_predictor.py --data ../shared/data
+    python benchmarks/ship_predictor.py --data ../shared/data --also benchmarks/both_arms.jsonl.gz
 
 It learns from AFlow's archive, and from other logs that are named with `--also`. The same data and versions give the
 same numbers; only the date and the seconds differ. Large tables are kept in half precision, after a check that this

@@ -49,7 +49,7 @@ class Prior:
         return [None if abstains else probability for probability, abstains in known]
 
     def _read(self) -> Ability | None:
-        """The user's own predictor; the one that ships has seen no tuning, and opening it takes seconds."""
+        """The user's own predictor; the one that ships says even odds of tuning, and opening it takes seconds."""
         from .predictor.errors import CheckpointFault
         from .predictor.study_logs import SUITE
         from .predictor_open import NAME, checkpoint_path, open_ability, open_checkpoint

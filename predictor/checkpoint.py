@@ -22,7 +22,7 @@ from .encoding import Encoder
 from .errors import CheckpointFault
 from .packing import ability_of, state_of
 
-FORMAT, VERSION = "luthier predictor", 2
+FORMAT, VERSION = "luthier predictor", 3
 
 
 @dataclass(frozen=True)

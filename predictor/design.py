@@ -4,7 +4,8 @@ Everything is fitted on the training rows: which suites, graphs and models exist
 directions in which texts vary most. Features of tasks speak twice, each time alike in every suite: against their
 suite's mean, and against that of all. (Weights of its own for each suite learn its noise: it has some 30 to 100 tasks.)
 Features of workflows speak once for each suite by itself and once for all. A suite, graph or model that training has
-not seen has zeros, so that the prior speaks for it, and the features over all suites.
+not seen has zeros, so that the prior speaks for it, and the features over all suites. "All" are those of one kind
+(`kinds.py`): a suite apart has weights of its own, and no part in theirs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import scipy.sparse as sp
 
 from . import encoding
 from .encoding import Encoder
+from .kinds import apart
 from .logs import LoggedWorkflow, Pairs, Task
 from .mixed import Block
 from .scaling import Scaling, within_suites
@@ -47,6 +49,7 @@ class Design:
     models: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()
     task_keys: tuple[str, ...] = ()
+    apart: tuple[str, ...] = ()  # suites of another kind than most, which no feature is shared with
     groups: tuple[str, ...] = ()  # suites of tasks, each with its own spread of difficulty
     group: np.ndarray = field(default_factory=lambda: np.zeros(0, int))  # (k,) of each known task
     scalings: dict[tuple[str, str], Scaling] = field(default_factory=dict)  # by part and scope: a suite, or the above
@@ -63,14 +66,17 @@ class Design:
         of = {key_of(task): task.suite for task in tasks}
         self.task_keys, self.groups = tuple(sorted(of)), tuple(sorted(set(of.values())))
         self.group = np.array([self.groups.index(of[key]) for key in self.task_keys], int)
-        self.scalings = {}
+        self.scalings, self.apart = {}, apart(pairs)
         for part in sorted(self.parts - {"models"}):
             items: Sequence[Any] = tasks if part in TASK_PARTS else workflows
             suites = sorted({item.suite for item in items})
-            scopes = [WITHIN] if part in TASK_PARTS else suites
-            for scope in [*scopes, *([EVERYWHERE] if len(suites) > 1 else [])]:
-                self._scale(part, scope, [item for item in items if scope in (item.suite, WITHIN, EVERYWHERE)])
+            scopes = [WITHIN, *(set(self.apart) & set(suites))] if part in TASK_PARTS else suites
+            for scope in [*sorted(scopes), *([EVERYWHERE] if len(set(suites) - set(self.apart)) > 1 else [])]:
+                self._scale(part, scope, [item for item in items if self._inside(scope, item.suite)])
         return self
+
+    def _inside(self, scope: str, suite: str) -> bool:
+        return scope == suite or (scope in (WITHIN, EVERYWHERE) and suite not in self.apart)
 
     def _scale(self, part: str, scope: str, items: Sequence[Any]) -> None:
         features = self._features(part, items)
@@ -133,7 +139,7 @@ class Design:
         found = list[sp.csr_matrix]()
         for (name, scope), scaling in self.scalings.items():
             if name == part:
-                inside = np.array([scope in (suite, WITHIN, EVERYWHERE) for suite in suites], bool)
+                inside = np.array([self._inside(scope, suite) for suite in suites], bool)
                 found.append(sp.csr_matrix(np.where(inside[:, None], scaling(features, suites), 0.0))[place])
         return found
 

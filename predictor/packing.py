@@ -14,7 +14,7 @@ from .encoding import Encoder
 from .mixed import Posterior, Priors
 from .scaling import Scaling
 
-NAMES = ("suites", "graphs", "models", "operators", "task_keys", "groups")  # of Design, tuples of words
+NAMES = ("suites", "graphs", "models", "operators", "task_keys", "groups", "apart")  # of Design, tuples of words
 SMALL = ("b", "u", "spread", "block_variance", "group_variance")  # of Posterior, kept in double precision
 
 

@@ -13,6 +13,7 @@ from luthier.models.fake_embedder import HashEmbedder
 from luthier.predictor.ability import Ability
 from luthier.predictor.design import TASK_PARTS, Design
 from luthier.predictor.encoding import Encoder
+from luthier.predictor.kinds import apart
 from luthier.predictor.logs import LoggedWorkflow, Logs, Pairs, Task
 from luthier.predictor.scaling import Scaling, within_suites
 from luthier.predictor.testing import generated
@@ -71,3 +72,44 @@ def test_what_a_task_does_not_say_is_no_place_in_its_suite(part: str) -> None:
     silent = replace(logs.tasks[0], text="", context="")
     row = design.columns(Pairs.all_of([logs.workflows[0]], [silent])).toarray()[0, place]
     assert not row.any()
+
+
+def of_kinds(*steps: tuple[str, str, str, int]) -> Logs:
+    """A workflow each with its suite, its operator, its tasks' suite and their count; all succeed half the time."""
+    flows = tuple(LoggedWorkflow(f"w{i}", one[0], ("Do it.",), operators=(one[1],)) for i, one in enumerate(steps))
+    tasks = tuple(Task(f"{i}", one[2], f"task {i} " * (i + 1)) for one in steps for i in range(one[3]))
+    of = np.repeat(np.arange(len(steps)), [one[3] for one in steps])
+    count = len(tasks)
+    return Logs(flows, tasks, of, np.arange(count), runs=np.full(count, 2), successes=np.ones(count, int))
+
+
+@pytest.mark.parametrize(
+    ("steps", "found"),
+    [
+        ([("a", "ask", "a", 9), ("b", "ask", "b", 3)], ()),
+        ([("a", "ask", "a", 9), ("tuning", "advise", "tuning", 3)], ("tuning",)),
+        ([("a", "ask", "a", 3), ("tuning", "advise", "tuning", 9)], ("a",)),
+        ([("a", "ask", "b", 3), ("c", "run", "b", 2), ("d", "run", "d", 1)], ()),  # by a suite's tasks, then by a step
+        ([("a", "", "a", 3), ("b", "", "b", 9)], ()),
+        ([], ()),
+    ],
+)
+def test_suites_with_a_step_or_task_in_common_are_of_a_kind(
+    steps: list[tuple[str, str, str, int]], found: tuple[str, ...]
+) -> None:
+    assert apart(of_kinds(*steps)) == found
+
+
+def test_a_suite_of_another_kind_changes_no_feature_of_the_others_and_keeps_its_own() -> None:
+    many, other = [("a", "ask", "a", 9), ("b", "ask", "b", 9)], ("tuning", "advise", "tuning", 5)
+    parts = frozenset(TASK_PARTS)
+    alone, beside = (Design(Encoder(HashEmbedder(16)), parts).fit(of_kinds(*x)) for x in (many, [*many, other]))
+    for scope in ("~", "*"):
+        for part in ("surface", "text"):
+            one, two = alone.scalings[part, scope], beside.scalings[part, scope]
+            np.testing.assert_allclose(one.axes, two.axes)
+            np.testing.assert_allclose(one.mean, two.mean)
+    of = {block.name: block.columns for block in beside.blocks()}
+    row = beside.columns(of_kinds(other)).toarray()
+    assert row[:, of["text:tuning"]].any()
+    assert not row[:, [*of["text:~"], *of["text:*"]]].any()

@@ -12,6 +12,8 @@ from luthier.models.fake_embedder import HashEmbedder
 from luthier.predictor.checkpoint import Stored, read
 from luthier.predictor.encoding import Encoder
 from luthier.predictor.logs import LoggedWorkflow, Pairs, Task
+from luthier.predictor.study_logs import SUITE, as_planned, tuning_task
+from luthier.predictor.workflow import WORKFLOWS
 from luthier.predictor_open import open_checkpoint
 
 PLACE = Path(str(files("luthier.predictor"))) / "shipped.pt"
@@ -50,11 +52,21 @@ def test_it_is_what_a_new_user_has(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_it_predicts_and_abstains_where_it_knows_nothing(shipped: Stored) -> None:
     ability = shipped.ability(Encoder(StandIn(shipped.embedder, 384)))
     nodes = ("problem", "Think step by step.", "Choose the best answer.")
-    suites = ("GSM8K", "tuning")
+    suites = ("GSM8K", SUITE, "elsewhere")
     flows = [
         LoggedWorkflow("w", suite, nodes, ((0, 1), (1, 2)), ("problem", "Custom", "ScEnsemble")) for suite in suites
     ]
     said = [ability.predict(Pairs.all_of([w], [Task("", w.suite, "What is 3 + 4?")])) for w in flows]
-    assert [bool(one.abstains[0]) for one in said] == [False, True]
+    assert [bool(one.abstains[0]) for one in said] == [False, False, True]
     assert all(0 < one.probability[0] < 1 and np.isfinite(one.deviation[0]) for one in said)
-    assert said[0].deviation[0] < said[1].deviation[0]
+    assert said[0].deviation[0] < said[2].deviation[0]
+
+
+def test_of_tuning_workflows_it_says_even_odds_to_begin_with(shipped: Stored) -> None:
+    """So gate 1 may start without it. Once it says more than this, gate 1 should read it."""
+    ability = shipped.ability(Encoder(StandIn(shipped.embedder, 384)))
+    flows = [as_planned(flow.bound("m", {}) if flow.uses_model else flow) for flow in WORKFLOWS.values()]
+    said = ability.predict(Pairs.all_of(flows, [Task("new", SUITE, tuning_task("loss", "minimize", "new"))]))
+    assert not said.abstains.any()
+    assert ability.design.apart == (SUITE,)
+    np.testing.assert_allclose(said.probability, 0.5, atol=0.1)
