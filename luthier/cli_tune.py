@@ -122,7 +122,7 @@ def _confirm(study: Study, runner: Runner, seeds: int) -> Confirmation | None:
     with console.status("") as status:
 
         def said(name: str, i: int, n: int) -> None:
-            text = f"running the {name} configuration again on a fresh seed ({i} of {n})"
+            text = f"running {name} again on a fresh seed ({i} of {n})"
             status.update(text) if console.is_terminal else print(text, file=sys.stderr, flush=True)
 
         return confirm(study, runner, seeds=seeds, said=said)

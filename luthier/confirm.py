@@ -13,17 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from .trials.records import Config, Direction, Outcome, State
+from .trials.records import Config, Direction, Outcome, State, Trial, best_trial
 from .trials.runner import Runner
 from .trials.study import Study
 
 FIRST_SEED = 1000  # far from the seeds that trials and noise runs use
 LEVEL = 0.95  # of every interval
+CLOSE = 2.0  # deviations of the noise within which the next best may be as good as the default
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Best against default on one metric over paired seeds. `low`..`high` bounds the mean paired gain."""
+    """A trial against the default on one metric over paired seeds. `low`..`high` bounds the mean paired gain."""
 
     metric: str
     best: list[float]
@@ -40,8 +41,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Confirmation:
-    """The comparisons, and how many of the runs failed."""
+    """The comparisons of one trial with the default, and how many of the runs failed."""
 
+    trial: int
     seeds: list[int]
     comparisons: list[Comparison]
     failed: int = 0
@@ -74,18 +76,32 @@ def confirm(
 ) -> Confirmation | None:
     """Run the best and the default configuration on `seeds` fresh seeds each, resumable run by run.
 
-    None when the study has no best, or when the default is the best: there is nothing to compare.
+    Where the default is the best, the next best stands in, if it is worse by no more than noise: the default may have
+    been lucky. None when there is nothing to compare.
     """
-    best, default = study.best, study.default
-    if best is None or default is None or best.number == default.number:
+    trial, default = challenger(study), study.default
+    if trial is None or default is None:
         return None
     fresh = list(range(FIRST_SEED, FIRST_SEED + seeds))
     runs: dict[str, list[Outcome | None]] = {"best": [], "default": []}
     for i, seed in enumerate(fresh):
-        for name, config in (("best", best.config), ("default", default.config)):
-            said(name, i + 1, seeds)
-            runs[name].append(_run_once(study, runner, f"{name}-{best.number}", config, seed))
-    return _compare_runs(study, fresh, runs)
+        for name, one in (("best", trial), ("default", default)):
+            said(f"trial {one.number}", i + 1, seeds)
+            runs[name].append(_run_once(study, runner, f"{name}-{trial.number}", one.config, seed))
+    return _compare_runs(study, trial.number, fresh, runs)
+
+
+def challenger(study: Study) -> Trial | None:
+    """The trial that may be better than the default: the best one, or the next best within the default's noise."""
+    best, default = study.best, study.default
+    if best is None or default is None or default.value is None or best.number != default.number:
+        return best if default is not None else None
+    values = [default.value, *study.noise]
+    noise = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    others = best_trial([trial for trial in study.finished if trial.number != default.number], study.direction)
+    if others is None or others.value is None:
+        return None
+    return others if study.direction.gain(others.value, default.value) >= -CLOSE * noise else None
 
 
 def _run_once(study: Study, runner: Runner, name: str, config: Config, seed: int) -> Outcome | None:
@@ -112,16 +128,18 @@ def _read(path: Path) -> Outcome | None:
     return Outcome(state, done["value"], done["metrics"]) if state is State.COMPLETE else None
 
 
-def _compare_runs(study: Study, seeds: list[int], runs: dict[str, list[Outcome | None]]) -> Confirmation | None:
+def _compare_runs(
+    study: Study, trial: int, seeds: list[int], runs: dict[str, list[Outcome | None]]
+) -> Confirmation | None:
     pairs = [(a, b) for a, b in zip(runs["best"], runs["default"], strict=True) if a is not None and b is not None]
     failed = sum(run is None for side in runs.values() for run in side)
     if not pairs:
-        return Confirmation(seeds, [], failed)
+        return Confirmation(trial, seeds, [], failed)
     shared = set.intersection(*(set(run.metrics) for pair in pairs for run in pair))
     # Test metrics stand in for nothing during the search: here is where they may speak.
     names = [study.metric, *sorted(n for n in shared if n.startswith("test") and n != study.metric)]
     done = [_compare_metric(study, name, pairs) for name in names]
-    return Confirmation(seeds, done, failed)
+    return Confirmation(trial, seeds, done, failed)
 
 
 def _compare_metric(study: Study, name: str, pairs: list[tuple[Outcome, Outcome]]) -> Comparison:

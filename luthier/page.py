@@ -30,7 +30,7 @@ def summary_lines(summary: Summary) -> list[str]:
     """What the study found, in sentences (rich markup)."""
     lines = [_best_line(summary), *_gain_lines(summary)]
     if summary.confirmation is not None:
-        lines += confirmation_lines(summary.confirmation)
+        lines += confirmation_lines(summary.confirmation, summary.best_trial)
     lines.append(_mattered_line(summary))
     lines += [f"Failed: trial {f['trial']} ({f['cause']}) at {escape(config(f['config']))}" for f in summary.failures]
     if summary.savings is not None:
@@ -65,12 +65,13 @@ def _gain_lines(summary: Summary) -> list[str]:
     return [f"Gain over the default: {summary.gain:+.4g}, {above} the noise ({against})."]
 
 
-def confirmation_lines(confirmation: Confirmation) -> list[str]:
-    """Best against default on fresh seeds, one line a metric; a tie is called a tie."""
+def confirmation_lines(confirmation: Confirmation, best: int | None) -> list[str]:
+    """Best, or next best, against default on fresh seeds, one line a metric; a tie is called a tie."""
     if not confirmation.comparisons:
         return ["On fresh seeds: every pair of runs failed, so nothing is confirmed."]
     failed = f" ({confirmation.failed} runs failed)" if confirmation.failed else ""
-    head = f"On {len(confirmation.seeds)} fresh seeds, best against default{failed}:"
+    who = "best" if confirmation.trial == best else f"trial {confirmation.trial}, the next best,"
+    head = f"On {len(confirmation.seeds)} fresh seeds, {who} against default{failed}:"
     return [head, *(f"  {_comparison_line(c)}" for c in confirmation.comparisons)]
 
 

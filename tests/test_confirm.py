@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luthier.confirm import compare, confirm, paired_interval
+from luthier.page import confirmation_lines
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State
 from luthier.trials.runner import OnReport
 from luthier.trials.space import Float, Space
@@ -55,9 +56,28 @@ def test_a_second_confirmation_runs_nothing_again(study: Study) -> None:
     assert (first.runs, second.runs) == (6, 0)
 
 
-def test_nothing_to_compare_when_the_default_is_best(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("other", "noise", "compared"), [(1.4, [1.5], True), (2.0, [1.5], False), (1.4, [], False)])
+def test_where_the_default_is_best_the_next_best_stands_in_if_it_is_close(
+    tmp_path: Path, other: float, noise: list[float], compared: bool
+) -> None:
     space = Space({"x": Float(0.0, 10.0, default=1.0)})
     study = Study.create(tmp_path / "s", name="s", space=space, metric="value", direction=Direction.MINIMIZE)
+    for number, x in enumerate((1.0, 5.0, other)):
+        study.begin(number, Candidate({"x": x}, "test"))
+        study.finish(number, Outcome(State.COMPLETE, x, {"value": x}))
+    for value in noise:
+        study.add_noise(value)
+    found = confirm(study, TableRunner(), seeds=3)
+    assert (found is not None) == compared
+    if found is not None:
+        assert found.trial == 2
+        assert confirmation_lines(found, best=0)[0] == "On 3 fresh seeds, trial 2, the next best, against default:"
+
+
+def test_nothing_to_compare_without_another_trial(tmp_path: Path) -> None:
+    space = Space({"x": Float(0.0, 10.0, default=1.0)})
+    study = Study.create(tmp_path / "s", name="s", space=space, metric="value", direction=Direction.MINIMIZE)
+    assert confirm(study, TableRunner(), seeds=3) is None
     study.begin(0, Candidate({"x": 1.0}, "default"))
     study.finish(0, Outcome(State.COMPLETE, 1.0, {"value": 1.0}))
     assert confirm(study, TableRunner(), seeds=3) is None
