@@ -91,7 +91,7 @@ def tune(
     seed: Annotated[int | None, typer.Option(help="Seed of a new study.")] = None,
     dir: Dir = None,
     confirm: Annotated[
-        int, typer.Option(min=0, help="Rerun best and default on this many fresh seeds at the end.")
+        int, typer.Option(min=0, help="Rerun the best and the default on this many fresh seeds at the end.")
     ] = 0,
     memory: Annotated[Path | None, typer.Option(help="The memory's file instead of your own.")] = None,
     no_memory: Annotated[
