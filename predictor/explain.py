@@ -66,7 +66,8 @@ def parts_of(ability: Ability, workflow: LoggedWorkflow, task: Task) -> list[Par
         if not known and block.name in ("suite", "workflow"):
             variance = float(variances[block.name])
         name, _, scope = block.name.partition(":")
-        if scope and scope not in (EVERYWHERE, WITHIN, workflow.suite):
+        whose = task if _PART_OF.get(name) == DIFFICULTY else workflow
+        if scope and scope not in (EVERYWHERE, WITHIN, whose.suite):
             continue
         of, by = _named(name)
         by = f"{by}, all suites" if scope == EVERYWHERE else by

@@ -14,7 +14,7 @@ from luthier.predictor.ability import Ability
 from luthier.predictor.design import PARTS
 from luthier.predictor.encoding import Encoder
 from luthier.predictor.explain import OWN, parts_of, steps_of, without
-from luthier.predictor.logs import LoggedWorkflow, Pairs
+from luthier.predictor.logs import LoggedWorkflow, Logs, Pairs, Task
 from luthier.predictor.testing import generated, strange
 
 
@@ -32,6 +32,30 @@ def test_the_parts_sum_to_the_logit(ability: Ability) -> None:
             parts = parts_of(ability, pairs.workflows[w], pairs.tasks[t])
             assert np.isclose(sum(part.value for part in parts), ability.logit(one)[0][0])
             assert all(part.deviation >= 0 and np.isfinite(part.deviation) for part in parts)
+
+
+def test_a_task_of_a_suite_apart_is_explained_to_a_workflow_of_another() -> None:
+    """Features of such a task have weights of its own suite, whatever suite the workflow is of."""
+    logs = generated(30, 10)
+    flow = LoggedWorkflow("advisors", "tuning", ("Advise.",), operators=("Advise",))
+    tasks = tuple(Task(f"t{i}", "tuning", "Tune it. " * (i + 1)) for i in range(9))
+    pairs = Pairs.all_of([flow], tasks)
+    both = Logs(
+        (*logs.workflows, flow),
+        (*logs.tasks, *tasks),
+        np.concatenate([logs.workflow, pairs.workflow + len(logs.workflows)]),
+        np.concatenate([logs.task, pairs.task + len(logs.tasks)]),
+        runs=np.concatenate([logs.runs, np.full(9, 9)]),
+        successes=np.concatenate([logs.successes, 9 - np.arange(9)]),  # the longer, the harder
+    )
+    ability = Ability(Encoder(HashEmbedder(16)), frozenset(PARTS)).fit(both)
+    assert ability.design.apart == ("tuning",)
+    for workflow, task in ((logs.workflows[0], tasks[0]), (flow, logs.tasks[0]), (flow, tasks[8])):
+        parts = parts_of(ability, workflow, task)
+        told = ability.logit(Pairs.all_of([workflow], [task]))[0][0]
+        assert np.isclose(sum(part.value for part in parts), told)
+    said = {part.by: part for part in parts_of(ability, logs.workflows[0], tasks[0]) if part.known and part.value}
+    assert "surface" in said
 
 
 def test_what_was_never_run_has_no_part_of_its_own(ability: Ability) -> None:
