@@ -12,10 +12,9 @@ import argparse
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
-from ship_predictor import SHIPPED
+from ship_predictor import SHIPPED, together
 
 from luthier.models.embedder import open_embedder
 from luthier.predictor.ability import Ability
@@ -40,19 +39,7 @@ class Beside(Ability):
 
     def fit(self, logs: Logs, progress: Progress = silent) -> Self:
         """From both."""
-        return super().fit(joined(logs, self._others), progress)
-
-
-def joined(one: Logs, other: Logs) -> Logs:
-    """Both, the second behind the first."""
-    return Logs(
-        (*one.workflows, *other.workflows),
-        (*one.tasks, *other.tasks),
-        np.concatenate([one.workflow, other.workflow + len(one.workflows)]),
-        np.concatenate([one.task, other.task + len(one.tasks)]),
-        runs=np.concatenate([one.runs, other.runs]),
-        successes=np.concatenate([one.successes, other.successes]),
-    )
+        return super().fit(together([logs, self._others]), progress)
 
 
 def main() -> None:

@@ -14,8 +14,7 @@ For a benchmark on a suite of its logs, a version that never saw that suite:
 from __future__ import annotations
 
 import argparse
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,9 @@ import numpy as np
 from luthier.models.embedder import open_embedder
 from luthier.predictor.checkpoint import read, save
 from luthier.predictor.encoding import Encoder
+from luthier.predictor.gathering import Gathering
+from luthier.predictor.lines import Faults
 from luthier.predictor.logs import Logs
-from luthier.predictor.own_logs import write_logs
 from luthier.predictor.sources import read_source
 from luthier.predictor.splits import SPLITS, families
 from luthier.predictor.study_logs import SUITE
@@ -50,14 +50,15 @@ def main() -> None:
     if args.without and args.out.resolve() == OUT.resolve():
         parser.error("a version without a suite must not replace the one that ships; name another file with --out")
     try:
-        logs = without(together([args.data / "aflow_runs", *args.also]), args.without)
+        sources = [args.data / "aflow_runs", *args.also]
+        logs = without(together(read_source(source).logs for source in sources), args.without)
     except ValueError as error:
         parser.error(str(error))
     encoder = with_known(Encoder(open_embedder()))
     with stages() as progress:
-        sources = [AFLOW, *(f"{place.name}: {_told(place)}" for place in args.also)]
-        sources += [f"left out: {name}" for name in args.without]
-        card = train(logs, encoder, args.out, splits=list(SPLITS), sources=sources, axes=SHIPPED, progress=progress)
+        told = [AFLOW, *(f"{place.name}: {_told(place)}" for place in args.also)]
+        told += [f"left out: {name}" for name in args.without]
+        card = train(logs, encoder, args.out, splits=list(SPLITS), sources=told, axes=SHIPPED, progress=progress)
     ability = read(args.out).ability(encoder)
     save(ability, args.out, card, half=True)
     moved = np.abs(ability.predict(logs).probability - read(args.out).ability(encoder).predict(logs).probability).max()
@@ -68,12 +69,14 @@ def main() -> None:
     print(f"{args.out}: {size:,.0f} kB; half precision moves no estimate by more than {moved:.1e}")
 
 
-def together(sources: list[Path]) -> Logs:
-    """All sources as one."""
-    with tempfile.TemporaryDirectory() as folder:
-        for number, source in enumerate(sources):
-            write_logs(read_source(source).logs, Path(folder) / f"{number}.jsonl")
-        return read_source(Path(folder)).logs
+def together(parts: Iterable[Logs]) -> Logs:
+    """All logs as one, in their order; runs of a pair add up. Raises LogFault when an id stands for two things."""
+    gathering = Gathering(Faults(strict=True))
+    for number, logs in enumerate(parts, 1):
+        columns = (logs.workflow, logs.task, logs.runs, logs.successes)
+        for w, t, runs, successes in zip(*(column.tolist() for column in columns), strict=True):
+            gathering.add(f"source {number}", logs.workflows[w], logs.tasks[t], runs, successes)
+    return gathering.logs()
 
 
 def without(logs: Logs, names: Sequence[str]) -> Logs:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from logged import as_data
 
 from luthier.models.fake import RandomChat, ScriptedChat
+from luthier.predictor.errors import LogFault
 from luthier.predictor.logs import LoggedWorkflow, Logs, Task
+from luthier.predictor.own_logs import write_logs
 from luthier.predictor.records import WorkflowLog
 from luthier.predictor.sources import read_source
 from luthier.predictor.study_logs import SUITE
+from luthier.predictor.testing import generated
 from luthier.trials.advisors import default_advisors
 from luthier.trials.records import Config, Direction
 from luthier.trials.space import Float, Int, Space
@@ -193,6 +198,20 @@ def test_a_suite_is_left_out_with_all_that_shares_its_tasks() -> None:
         assert len(ship_predictor.without(logs, names)) == left, names
     with pytest.raises(ValueError, match="must be one of A, A-small, B, tuning, x, y, but got C"):
         ship_predictor.without(logs, ["C"])
+
+
+def test_logs_are_put_together_as_if_they_were_read_from_one_folder(tmp_path: Path) -> None:
+    logs = generated()
+    named = tuple(replace(workflow, id=f"again {workflow.id}") for workflow in logs.workflows)
+    parts = [logs.take(np.arange(9, len(logs))), logs.take(np.arange(20)), replace(logs, workflows=named)]
+    for number, part in enumerate(parts):
+        write_logs(part, tmp_path / f"{number}.jsonl")
+    found = ship_predictor.together(parts)
+    assert as_data(found) == as_data(read_source(tmp_path).logs)
+    assert (len(found), found.runs.sum()) == (2 * len(logs), sum(part.runs.sum() for part in parts))
+    other = replace(logs, tasks=tuple(replace(task, text="another") for task in logs.tasks))
+    with pytest.raises(LogFault, match="source 2: an id must stand for one task"):
+        ship_predictor.together([logs, other])
 
 
 def test_the_version_that_ships_is_not_replaced_by_one_that_lacks_a_suite(
