@@ -27,7 +27,7 @@ class Comparison:
     """A trial against the default on one metric over paired seeds. `low`..`high` bounds the mean paired gain."""
 
     metric: str
-    best: list[float]
+    challenger: list[float]
     default: list[float]
     gain: float
     low: float
@@ -64,11 +64,11 @@ def paired_interval(gains: Sequence[float], level: float = LEVEL) -> tuple[float
     return mean - half, mean + half
 
 
-def compare(metric: str, best: list[float], default: list[float], direction: Direction) -> Comparison:
-    """Best against default, paired by seed."""
-    gains = [direction.gain(a, b) for a, b in zip(best, default, strict=True)]
+def compare(metric: str, challenger: list[float], default: list[float], direction: Direction) -> Comparison:
+    """Challenger against default, paired by seed."""
+    gains = [direction.gain(a, b) for a, b in zip(challenger, default, strict=True)]
     low, high = paired_interval(gains)
-    return Comparison(metric, best, default, float(np.mean(gains)), low, high)
+    return Comparison(metric, challenger, default, float(np.mean(gains)), low, high)
 
 
 def confirm(
@@ -79,7 +79,7 @@ def confirm(
     Where the default is the best, the next best stands in, if it is worse by no more than noise: the default may have
     been lucky. None when there is nothing to compare.
     """
-    trial, default = challenger(study), study.default
+    trial, default = challenger_of(study), study.default
     if trial is None or default is None:
         return None
     fresh = list(range(FIRST_SEED, FIRST_SEED + seeds))
@@ -91,17 +91,19 @@ def confirm(
     return _compare_runs(study, trial.number, fresh, runs)
 
 
-def challenger(study: Study) -> Trial | None:
+def challenger_of(study: Study) -> Trial | None:
     """The trial that may be better than the default: the best one, or the next best within the default's noise."""
     best, default = study.best, study.default
-    if best is None or default is None or default.value is None or best.number != default.number:
-        return best if default is not None else None
+    if best is None or default is None:
+        return None
+    if best.number != default.number:
+        return best
+    second = best_trial([trial for trial in study.finished if trial.number != default.number], study.direction)
+    if second is None or second.value is None or default.value is None:
+        return None
     values = [default.value, *study.noise]
     noise = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-    others = best_trial([trial for trial in study.finished if trial.number != default.number], study.direction)
-    if others is None or others.value is None:
-        return None
-    return others if study.direction.gain(others.value, default.value) >= -CLOSE * noise else None
+    return second if study.direction.gain(second.value, default.value) >= -CLOSE * noise else None
 
 
 def _run_once(study: Study, runner: Runner, name: str, config: Config, seed: int) -> Outcome | None:

@@ -77,9 +77,9 @@ def confirmation_lines(confirmation: Confirmation, best: int | None) -> list[str
 
 def _comparison_line(c: Comparison) -> str:
     words = {"better": "[green]better[/]", "worse": "[red]worse[/]", "tie": "[yellow]a tie[/]"}
-    best, default = sum(c.best) / len(c.best), sum(c.default) / len(c.default)
+    challenger, default = sum(c.challenger) / len(c.challenger), sum(c.default) / len(c.default)
     bounds = f"gain {c.gain:+.4g}, 95 % interval {c.low:+.4g} to {c.high:+.4g}"
-    return f"{escape(c.metric)}: {number(best)} against {number(default)}; {bounds}: {words[c.verdict]}"
+    return f"{escape(c.metric)}: {number(challenger)} against {number(default)}; {bounds}: {words[c.verdict]}"
 
 
 def _mattered_line(summary: Summary) -> str:
