@@ -21,6 +21,7 @@ from methods_product import luthier_with
 
 from luthier.memory.transfer import PastStudy
 from luthier.trials.advisors import DefaultAdvisor, RandomAdvisor
+from luthier.trials.extrapolation import MIN_REPORTS
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trial
 from luthier.trials.space import Space
 from luthier.trials.stopping import Stopper
@@ -215,8 +216,6 @@ def halving(direction: Direction, done: Sequence[Trial]) -> Stop:
 class Foresight:
     """Stops after three epochs what will not end as the best, and tells where it would have ended: nobody can."""
 
-    FIRST = 3  # epochs, as the product's rule needs
-
     def __init__(self, meter: Meter, direction: Direction) -> None:
         self._meter, self._direction = meter, direction
 
@@ -228,7 +227,7 @@ class Foresight:
     def should_stop(self, step: int, value: float) -> bool:
         """What hindsight says."""
         end, best = self._meter.ahead, self._meter.incumbent
-        return step >= self.FIRST and not (math.isfinite(end) and self._direction.better(end, best))
+        return step >= MIN_REPORTS and not (math.isfinite(end) and self._direction.better(end, best))
 
 
 def foreseen(
