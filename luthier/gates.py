@@ -49,19 +49,22 @@ class Prior:
         return [None if abstains else probability for probability, abstains in known]
 
     def _read(self) -> Ability | None:
-        """The user's own predictor; the one that ships says even odds of tuning, and opening it takes seconds."""
+        """The user's own predictor, else the one that ships; without its embedder nothing is said of the latter."""
         from .predictor.errors import CheckpointFault
         from .predictor.study_logs import SUITE
         from .predictor_open import NAME, checkpoint_path, open_ability, open_checkpoint
 
-        if not self._opened and checkpoint_path(NAME).is_file():
-            try:
-                self._ability = open_ability(open_checkpoint(None))
-            except CheckpointFault as error:
-                self._listen(Warned(f"{error}; {_TURNS_TELL}"))
-            if self._ability is not None and SUITE not in self._ability.design.suites:
-                self._listen(Warned(f"your predictor has not seen suite {SUITE!r}; {_TURNS_TELL}"))
+        if self._opened:
+            return self._ability
         self._opened = True
+        try:
+            self._ability = open_ability(open_checkpoint(None))
+        except CheckpointFault as error:
+            if checkpoint_path(NAME).is_file():
+                self._listen(Warned(f"{error}; {_TURNS_TELL}"))
+            return None
+        if SUITE not in self._ability.design.suites:
+            self._listen(Warned(f"your predictor has not seen suite {SUITE!r}; {_TURNS_TELL}"))
         return self._ability
 
 

@@ -1,4 +1,4 @@
-"""What gate 1 starts from: the user's own predictor, and the turns of the studies beside this one."""
+"""What gate 1 starts from: the user's own predictor or the one that ships, and the turns of the studies beside it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from luthier.gates import Prior, gates_of, turns_beside
 from luthier.graphs.events import Warned
 from luthier.graphs.gating import Gates
 from luthier.graphs.loop import tune_study
+from luthier.models.catalogue import EMBEDDER, present
 from luthier.models.fake import RandomChat
 from luthier.predictor.ability import Ability
 from luthier.predictor.card import Card
@@ -54,9 +55,21 @@ def tuning_logs() -> Logs:
     return Logs(planned, tasks, workflow, task, runs=np.ones(20, int), successes=1 - workflow)
 
 
-def test_without_a_predictor_of_one_s_own_nothing_is_said(study: Study) -> None:
+def test_without_a_predictor_of_one_s_own_and_without_the_embedder_nothing_is_said(study: Study) -> None:
     heard = Listening()
     assert Prior(study, heard)(FLOWS) == [None, None]
+    assert heard.events == []
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not present(EMBEDDER), reason=f"needs `luthier models pull {EMBEDDER}`")
+def test_on_the_first_day_the_one_that_ships_speaks(
+    study: Study, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("LUTHIER_HOME")  # where models are
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where a predictor of one's own would be
+    heard = Listening()
+    assert all(said is not None and 0 < said < 1 for said in Prior(study, heard)(FLOWS))
     assert heard.events == []
 
 
