@@ -22,7 +22,8 @@ from .encoding import Encoder
 from .errors import CheckpointFault
 from .packing import ability_of, state_of
 
-FORMAT, VERSION = "luthier predictor", 3
+FORMAT, VERSION = "luthier predictor", 4
+READS = (3, 4)  # version 3 knows no `nearness`, and says so by its parts
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,9 @@ def read(path: Path) -> Stored:
         raise _damaged(path, error) from error
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise _damaged(path, "it is a file of PyTorch, but no predictor of Luthier")
-    if state.get("version") != VERSION:
+    if state.get("version") not in READS:
         raise CheckpointFault(
-            f"{path}: this Luthier reads version {VERSION} of checkpoints, but the file has version "
+            f"{path}: this Luthier reads versions {READS[0]} to {READS[-1]} of checkpoints, but the file has version "
             f"{state.get('version')!r}; train again with this Luthier: luthier predictor train"
         )
     try:

@@ -32,9 +32,10 @@ EVERYWHERE = "*"  # the scope of features that speak alike in every suite, again
 WITHIN = "~"  # the same, against their suite's mean
 TASK_PARTS = ("surface", "text", "context")
 WORKFLOW_PARTS = ("structure", "lineage", "prompts")
+NEARNESS = "nearness"  # one more column of `surface`: alone, it could not tell how large its weight may be
 TEXTS = ("text", "context", "prompts")
-PARTS = (*TASK_PARTS, *WORKFLOW_PARTS, "models")
-DEFAULT = frozenset({"surface", "text", "context", "structure", "prompts", "models"})
+PARTS = (*TASK_PARTS, NEARNESS, *WORKFLOW_PARTS, "models")
+DEFAULT = frozenset(PARTS) - {"lineage"}
 HEAVY = frozenset({"structure", "lineage", "prompts"})  # features that may name a plainly broken workflow
 
 
@@ -67,7 +68,7 @@ class Design:
         self.task_keys, self.groups = tuple(sorted(of)), tuple(sorted(set(of.values())))
         self.group = np.array([self.groups.index(of[key]) for key in self.task_keys], int)
         self.scalings, self.apart = {}, apart(pairs)
-        for part in sorted(self.parts - {"models"}):
+        for part in sorted(self.parts & {*TASK_PARTS, *WORKFLOW_PARTS}):
             items: Sequence[Any] = tasks if part in TASK_PARTS else workflows
             suites = sorted({item.suite for item in items})
             scopes = [WITHIN, *(set(self.apart) & set(suites))] if part in TASK_PARTS else suites
@@ -89,7 +90,7 @@ class Design:
 
     def _features(self, part: str, items: Sequence[Any]) -> np.ndarray:
         made: dict[str, Callable[[Sequence[Any]], np.ndarray]] = {
-            "surface": encoding.surface,
+            "surface": self._surface,
             "text": self.encoder.tasks,
             "context": lambda tasks: self.encoder.texts([task.context for task in tasks]),
             "structure": self._structure,
@@ -97,6 +98,10 @@ class Design:
             "prompts": self.encoder.prompts,
         }
         return made[part](items)
+
+    def _surface(self, tasks: Sequence[Task]) -> np.ndarray:
+        shown = encoding.surface(tasks)
+        return np.hstack([shown, self.encoder.nearness(tasks)]) if NEARNESS in self.parts else shown
 
     def _structure(self, workflows: Sequence[LoggedWorkflow]) -> np.ndarray:
         named = encoding.counts([w.operators for w in workflows], self.operators)

@@ -80,9 +80,11 @@ def texts_of(pairs: Pairs, parts: frozenset[str]) -> list[str]:
     """All texts whose vectors the parts of a `Design` look at, each once."""
     tasks = [pairs.tasks[i] for i in np.unique(pairs.task)]
     workflows = [pairs.workflows[i] for i in np.unique(pairs.workflow)]
+    texts, contexts = [task.text for task in tasks], [task.context for task in tasks]
     read = {
-        "text": [task.text for task in tasks],
-        "context": [task.context for task in tasks],
+        "text": texts,
+        "context": contexts,
+        "nearness": [*texts, *contexts],
         "prompts": [node for workflow in workflows for node in workflow.nodes],
     }
     return list(dict.fromkeys(text for part, texts in read.items() if part in parts for text in texts if text.strip()))

@@ -77,6 +77,11 @@ class Encoder:
         """Vectors of the tasks' texts, shape (n, size)."""
         return self.texts([task.text for task in tasks])
 
+    def nearness(self, tasks: Sequence[Task]) -> np.ndarray:
+        """The cosine of each task's text and its context, shape (n, 1); 0 where one of them is empty."""
+        contexts = self.texts([task.context for task in tasks])
+        return np.asarray((self.tasks(tasks) * contexts).sum(axis=1, keepdims=True), float)
+
     def prompts(self, workflows: Sequence[LoggedWorkflow]) -> np.ndarray:
         """The mean vector over each workflow's nodes, shape (n, size)."""
         means = [self.texts(workflow.nodes).mean(axis=0) for workflow in workflows]

@@ -20,8 +20,8 @@ from luthier.predictor import checkpoint
 from luthier.predictor.ability import Ability, Rasch
 from luthier.predictor.card import Card
 from luthier.predictor.checkpoint import Stored, read, save
-from luthier.predictor.design import PARTS
-from luthier.predictor.encoding import Encoder
+from luthier.predictor.design import DEFAULT, PARTS
+from luthier.predictor.encoding import SURFACE, Encoder
 from luthier.predictor.errors import CheckpointFault
 from luthier.predictor.logs import Logs, Pairs
 from luthier.predictor.mixed import Priors
@@ -142,11 +142,21 @@ def test_a_file_that_is_cut_short_is_refused(path: Path, share: float) -> None:
         read(path)
 
 
-@pytest.mark.parametrize("version", [0, checkpoint.VERSION + 1, None, "1.0"])
+@pytest.mark.parametrize("version", [0, min(checkpoint.READS) - 1, checkpoint.VERSION + 1, None, "1.0"])
 def test_another_version_is_refused(path: Path, version: Any) -> None:
     torch.save({**torch.load(path, weights_only=True), "version": version}, path)
     with pytest.raises(CheckpointFault, match="version"):
         read(path)
+
+
+def test_a_file_from_before_nearness_is_read_as_it_was_written(path: Path) -> None:
+    before = trained(parts=DEFAULT - {"nearness"})
+    save(before, path, CARD)
+    state = torch.load(path, weights_only=True)
+    assert all(len(one["mean"]) == len(SURFACE) for one in state["scalings"] if one["part"] == "surface")
+    torch.save({**state, "version": 3}, path)
+    again = read(path).ability(encoder())
+    assert np.allclose(again.predict(strange()).probability, before.predict(strange()).probability)
 
 
 def test_other_files_of_pytorch_and_other_zips_are_refused(path: Path) -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from luthier.models.embedder import Embedder
 from luthier.models.fake_embedder import HashEmbedder
 from luthier.predictor.ability import Ability
-from luthier.predictor.design import TASK_PARTS, Design
+from luthier.predictor.design import DEFAULT, TASK_PARTS, Design
 from luthier.predictor.encoding import Encoder
 from luthier.predictor.kinds import apart
 from luthier.predictor.logs import LoggedWorkflow, Logs, Pairs, Task
@@ -72,6 +73,32 @@ def test_what_a_task_does_not_say_is_no_place_in_its_suite(part: str) -> None:
     silent = replace(logs.tasks[0], text="", context="")
     row = design.columns(Pairs.all_of([logs.workflows[0]], [silent])).toarray()[0, place]
     assert not row.any()
+
+
+@pytest.mark.parametrize("embedder", [HashEmbedder(64), None])
+def test_how_near_a_task_is_to_its_context_is_the_cosine_and_0_where_there_is_none(embedder: Embedder | None) -> None:
+    said = [("red fox", "red fox"), ("red fox", "blue whale"), ("red fox", ""), ("", "red fox"), ("", " ")]
+    found = Encoder(embedder).nearness([Task("t", "s", *pair) for pair in said])
+    assert found[:, 0].tolist() == pytest.approx([1.0 if embedder else 0, 0, 0, 0, 0], abs=1e-6)
+    assert Encoder(embedder).nearness([]).shape == (0, 1)
+
+
+def test_what_is_easy_where_the_context_is_near_is_learnt_by_nearness_alone() -> None:
+    """Every task has words of its own, so no direction of a text or context says anything of another task."""
+    tasks = tuple(
+        Task(f"{i}", "s", f"one{i} two{i} red{i}", f"one{i} two{i} sky{i}" if i % 2 else f"far{i} off{i} sky{i}")
+        for i in range(80)
+    )
+    flow = LoggedWorkflow("w", "s", ("Answer.",))
+    won = np.where(np.arange(60) % 2, 18, 4)
+    logs = Logs((flow,), tasks, np.zeros(60, int), np.arange(60), runs=np.full(60, 20), successes=won)
+    told = {}
+    for parts in (DEFAULT, DEFAULT - {"nearness"}):
+        ability = Ability(Encoder(HashEmbedder(256)), parts).fit(logs)
+        found = ability.predict(Pairs.all_of([flow], tasks[60:])).probability
+        told["nearness" in parts] = float(found[1::2].mean() - found[::2].mean())
+    assert told[True] > 0.5
+    assert abs(told[False]) < 0.1
 
 
 def of_kinds(*steps: tuple[str, str, str, int]) -> Logs:

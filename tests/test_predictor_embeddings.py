@@ -75,3 +75,4 @@ def test_only_texts_that_a_part_reads_are_embedded() -> None:
     assert {task.text for task in logs.tasks} <= {*tasks}
     assert not {*tasks} & {node for workflow in logs.workflows for node in workflow.nodes}
     assert texts_of(logs.take(logs.task == 0), frozenset({"text"})) == [logs.tasks[0].text]
+    assert texts_of(logs, frozenset({"nearness"})) == texts_of(logs, frozenset({"text", "context"}))

@@ -63,6 +63,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--surface", choices=["yes", "no"], default="yes")
     parser.add_argument("--text", choices=["yes", "no"], default="yes")
     parser.add_argument("--context", choices=["yes", "no"], default="yes")
+    parser.add_argument("--nearness", choices=["yes", "no"], default="yes")
     parser.add_argument("--structure", choices=["yes", "no"], default="yes")
     parser.add_argument("--lineage", choices=["yes", "no"], default="no")
     parser.add_argument("--prompts", choices=["yes", "no"], default="yes")
