@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import xlogy
 
 BINS = 10  # of equal width, for the calibration error
+TIE = 1e-6  # values as near as this are one in a ranking: estimates of equal graphs differ by rounding alone
 EDGE = 1e-15  # log loss of a wrong certainty ends at 34.5 instead of infinity
 
 
@@ -80,7 +81,7 @@ def top_regret(predicted: np.ndarray, true: np.ndarray, weight: np.ndarray | Non
     """
     there = np.ones(np.shape(predicted)) if weight is None else np.asarray(weight, float)
     shown = np.where(there > 0, predicted, -np.inf)
-    first = there * (shown == shown.max(-1, keepdims=True))
+    first = there * (shown >= shown.max(-1, keepdims=True) - TIE)
     best = np.where(there > 0, true, -np.inf).max(-1)
     return np.asarray(best - (first * true).sum(-1) / first.sum(-1))
 
@@ -113,7 +114,8 @@ def _in_first(score: np.ndarray, weight: np.ndarray, k: np.ndarray) -> np.ndarra
 
 def _signs(values: np.ndarray) -> np.ndarray:
     """1 where the first is larger than the second, 0 for a tie; shape (..., n, n)."""
-    return np.asarray(np.sign(values[..., :, None] - values[..., None, :]))
+    gap = values[..., :, None] - values[..., None, :]
+    return np.asarray(np.sign(gap) * (np.abs(gap) > TIE))
 
 
 def _mean(values: np.ndarray, weight: np.ndarray | None) -> float:

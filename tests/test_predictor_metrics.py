@@ -97,6 +97,13 @@ def test_weights_are_copies(both: tuple[np.ndarray, np.ndarray], times: list[int
         assert metric(*both, weight) == pytest.approx(metric(both[0][copies], both[1][copies]), nan_ok=True)
 
 
+@given(arrays(), st.integers(0, 99))
+def test_rounding_is_no_order(both: tuple[np.ndarray, np.ndarray], seed: int) -> None:
+    noisy = both[0] + np.random.default_rng(seed).uniform(-1e-8, 1e-8, len(both[0]))
+    for metric in (metrics.kendall_tau, metrics.top_regret, metrics.utility):
+        assert float(metric(noisy, both[1])) == pytest.approx(float(metric(*both)), nan_ok=True)
+
+
 @given(arrays())
 def test_many_rankings_at_once_are_each_one_alone(both: tuple[np.ndarray, np.ndarray]) -> None:
     stacked = np.stack([both[0], both[1], both[0][::-1]]), np.stack([both[1], both[0], both[1][::-1]])
