@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ..agents.critic import check_rules
 from ..memory.transfer import FIRST, TransferAdvisor
-from ..trials.advisor import Advisor, seed_for
+from ..trials.advisor import Advisor, Silent, seed_for
 from ..trials.advisors import DefaultAdvisor, RandomAdvisor, in_order
 from ..trials.records import Candidate, Cause, Failure, State, Trial
 from ..trials.space import Space
@@ -41,7 +41,7 @@ def candidates_for(
             Ginsbourger et al. 2010), so that they look elsewhere; what would not win is only not proposed again.
         several: ask every advisor, for a model to choose; else only until the first has something to say. The first
             trials go to what past studies did best with, where there are any.
-        warn: called with a kind and a text when an advisor fails.
+        warn: called with a kind and a text when an advisor fails, or says why it is silent.
 
     Raises:
         SpaceExhausted: when every configuration has been tried.
@@ -62,6 +62,8 @@ def candidates_for(
         except Exception as error:  # anybody's advisor may fail in any way, and the night must not stop for it
             warn(f"advisor {advisor.name}", f"advisor {advisor.name} failed ({_short(error)}); the others go on")
             continue
+        if not made and isinstance(advisor, Silent) and advisor.silence:
+            warn(f"silent {advisor.name}", f"advisor {advisor.name}: {advisor.silence}; the others go on")
         found += fresh(made, [*found, *barred], space, tried)
         # What served past studies best is tried before anybody chooses: no choice among cold candidates comes near it.
         known = advisor.name == TransferAdvisor.name and number < FIRST

@@ -66,6 +66,9 @@ class StudyMemory:
         usable = transfer.usable(space)
         if not usable:
             return Recalled(list(advisors), failures=failures)
+        if not transfer.speaks(space):
+            words = f"leaves {_worded(usable, task)} aside, since what they show goes different ways"
+            return Recalled(list(advisors), words=words, failures=failures)
         learnt = lessons(self.store, task, hidden_tasks=self.hidden_tasks)
         words = f"starts from {_worded(usable, task)}" + "".join(f"; {lesson}" for lesson in learnt)
         return Recalled(with_advisor(advisors, transfer), learnt, words, failures)

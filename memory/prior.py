@@ -57,7 +57,7 @@ class PastTasks:
             )
             for tasks in groups.values()
         ]
-        self.count = len(scores)
+        self.count, self.points, self.scores = len(scores), points, scores
 
     @property
     def lengths(self) -> np.ndarray:

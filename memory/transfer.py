@@ -22,7 +22,8 @@ FIRST = 3  # trials, a default among them, before this study's own values count
 LIMIT = 30  # trials; beyond them a study knows itself better than its likes do
 LEAST = 5  # usable trials of a past task, below which it is left out
 MOST = 50  # past tasks; the ones given first
-UNLIKE = 0.5  # probability that this study has nothing to do with the past ones, from which the advisor is silent
+UNLIKE = 0.5  # probability that a study has nothing to do with the past ones, from which the advisor is silent
+SEVERAL, AGREED = 5, 0.12  # past tasks, and Kendall's tau between them below which they go different ways
 BEST = 10  # configurations of each past task that the first candidates are chosen from, and where the search looks too
 
 
@@ -50,12 +51,14 @@ class TransferAdvisor:
 
     def __init__(self, studies: Sequence[PastStudy]) -> None:
         self._studies = tuple(studies)
+        self.silence = ""
         self._past = lru_cache(maxsize=4)(self._read)
 
     def advise(
         self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
     ) -> list[Candidate]:
         """Up to `n` candidates; none without a usable past study, and none beyond `LIMIT` trials."""
+        self.silence = ""
         if len(trials) >= LIMIT or (past := self._past(_Hashed(space))) is None:
             return []
         known = observed(trials, direction)
@@ -67,6 +70,7 @@ class TransferAdvisor:
         values = direction.sign * np.array([value for _, value in known])
         model = Transfer(past.tasks, _encoded(space, [trial.config for trial, _ in known]), values, rng)
         if model.unlike >= UNLIKE:
+            self.silence = "as this study's trials show, it has little to do with the past ones"
             return []
         best = space.to_unit(known[int(np.argmax(values))][0].config)
         found = search(space, model, best, {space.key(trial.config) for trial in trials}, rng, past.best)
@@ -90,12 +94,17 @@ class TransferAdvisor:
         return [Candidate(config, self.name, own if config == past.own else whole) for config in ranked]
 
     def usable(self, space: Space) -> list[PastStudy]:
-        """The past studies that count in this space."""
+        """The past studies that count in this space, whatever they say of each other."""
         kept = ((study, inside(study, space)[1]) for study in self._studies)
         return [study for study, values in kept if len(values) >= LEAST and np.ptp(values) > 0][:MOST]
 
+    def speaks(self, space: Space) -> bool:
+        """Whether there are past studies that count, and one of this very task or several that go together."""
+        return self._past(_Hashed(space)) is not None
+
     def _read(self, hashed: _Hashed) -> _Past | None:
-        """The past studies that this space can use, as one model; None when none is."""
+        """The past studies that this space can use, as one model; None when none is, or they go different ways."""
+        from .agreement import agreement
         from .prior import PastTasks  # scikit-learn takes a second to import
 
         kept = [inside(study, hashed.space) for study in self.usable(hashed.space)]
@@ -104,6 +113,8 @@ class TransferAdvisor:
         best = [[configs[i] for i in np.argsort(-values, kind="stable")[:BEST]] for configs, values in kept]
         own = next((b[0] for study, b in zip(self.usable(hashed.space), best, strict=True) if study.same), None)
         tasks = PastTasks([_encoded(hashed.space, configs) for configs, _ in kept], [values for _, values in kept])
+        if own is None and tasks.count >= SEVERAL and agreement(tasks) < AGREED:
+            return None
         return _Past(tasks, tuple(config for one in best for config in one), own)
 
 

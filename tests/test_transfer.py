@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from doubles import complete
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from luthier.memory.agreement import agreement
 from luthier.memory.prior import PastTasks, Portfolio, Transfer
 from luthier.memory.transfer import FIRST, LIMIT, PastStudy, TransferAdvisor, inside
 from luthier.trials.advisors import default_advisors, in_order, with_advisor
@@ -135,6 +137,43 @@ def test_a_task_unlike_the_past_ones_makes_it_silent(unlike: Values) -> None:
     ]
     advisor = TransferAdvisor([past_study(v, i) for i, v in enumerate(PEAKS)])
     assert advisor.advise(SPACE, trials, Direction.MAXIMIZE, seed=0) == []
+    assert "little to do with" in advisor.silence
+    assert advisor.advise(SPACE, trials[:1], Direction.MAXIMIZE, seed=0)
+    assert advisor.silence == ""
+
+
+def ripples(seed: int) -> Values:
+    """Waves of a direction and a length of their own."""
+    x, y, start = np.random.default_rng(seed).normal(0, 4, 3)
+    return lambda points: np.asarray(np.sin(x * points[:, 0] + y * points[:, 1] + start))
+
+
+def test_past_studies_that_go_different_ways_are_left_aside() -> None:
+    """But for those of this very task."""
+    past = [past_study(ripples(i), i) for i in range(6)]
+    assert TransferAdvisor(past).usable(SPACE) == past
+    assert not TransferAdvisor(past).speaks(SPACE)
+    assert TransferAdvisor(past).advise(SPACE, [], Direction.MAXIMIZE, seed=0) == []
+    assert TransferAdvisor([*past, replace(past[0], same=True)]).speaks(SPACE)
+
+
+def test_how_much_past_tasks_agree() -> None:
+    """From 0 for waves of ways of their own to 1 for equal peaks; a flat task agrees with none."""
+
+    def of(*values: Values) -> float:
+        return agreement(PastTasks(*zip(*[studied(v, seed=i) for i, v in enumerate(values)], strict=True)))
+
+    assert of(PEAKS[0], PEAKS[0]) > 0.9
+    assert abs(of(*map(ripples, range(20)))) < 0.1
+    assert of(PEAKS[0], lambda points: np.ones(len(points))) == 0.0
+    with pytest.raises(ValueError, match="at least two past tasks"):
+        of(PEAKS[0])
+
+
+@pytest.mark.parametrize("count", [1, 2, 6])
+def test_past_studies_that_go_together_or_one_alone_speak(count: int) -> None:
+    past = [past_study(peak(0.2 + i / 50, 0.8), i) for i in range(count)]
+    assert TransferAdvisor(past).speaks(SPACE)
 
 
 def test_a_task_like_the_past_ones_is_seen_to_be() -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from doubles import SPACE, FunctionRunner, Listening
+from doubles import SPACE, FunctionRunner, Listening, complete
 from langchain_core.messages import BaseMessage
 
 import luthier
@@ -19,8 +21,10 @@ from luthier.graphs.remembering import Recalled, StudyMemory
 from luthier.memory.errors import MemoryFileError
 from luthier.memory.note import Kind
 from luthier.memory.place import memory_path
+from luthier.memory.recording import record
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
+from luthier.memory.task import Task
 from luthier.models.errors import ModelDown
 from luthier.models.fake import RandomChat, Scripted, ScriptedChat
 from luthier.trials.advisor import Advisor
@@ -35,6 +39,17 @@ def bowl(config: Config) -> float | None:
     if float(config["units"]) > 440:
         return None
     return (math.log10(float(config["lr"])) + 1.3) ** 2 + (math.log2(float(config["units"])) - 8.2) ** 2
+
+
+def hill(config: Config) -> float:
+    """Worst where the bowl is best."""
+    return -((math.log10(float(config["lr"])) + 1.3) ** 2) - (math.log2(float(config["units"])) - 8.2) ** 2
+
+
+def wave(x: float, y: float, start: float, config: Config) -> float:
+    """Goes up and down along a direction of its own."""
+    lr, units, *_ = SPACE.to_unit(config)
+    return math.sin(x * lr + y * units + start)
 
 
 def tuned(folder: Path, memory: StudyMemory | None, trials: int = 8, **options: Any) -> tuple[Study, Listening]:
@@ -66,6 +81,34 @@ def test_the_second_study_starts_where_the_first_one_ended_and_says_so(tmp_path:
     assert said(heard)[0].startswith("starts from 12 earlier trials of this very task, with loss")
     assert [t.source for t in second.finished[:2]] == ["default", "transfer"]
     assert min(values(second)[:3]) <= min(values(first)) + 0.2  # three trials come near what took twelve
+
+
+def others(memory: StudyMemory, losses: Sequence[Callable[[Config], float]]) -> None:
+    """Studies of other scripts with the same hyperparameters, 25 random trials each, which the memory keeps."""
+    rng = np.random.default_rng(0)
+    for number, loss in enumerate(losses):
+        task = Task(script=f"python {number}.py", metric="loss", direction=Direction.MINIMIZE, space=SPACE)
+        configs = [SPACE.sample(rng) for _ in range(25)]
+        trials = [complete(i, config, loss(config)) for i, config in enumerate(configs)]
+        record(memory.store, task, "other", f"other-{number}", trials)
+
+
+def test_studies_that_go_different_ways_are_left_aside_and_it_says_so(tmp_path: Path, memory: StudyMemory) -> None:
+    waves = np.random.default_rng(0).normal(0, 3, (8, 3))
+    others(memory, [partial(wave, x, y, start) for x, y, start in waves])
+    study, heard = tuned(tmp_path / "a", memory, 3)
+    assert said(heard) == ["leaves 200 earlier trials of 8 other tasks aside, since what they show goes different ways"]
+    assert "transfer" not in {trial.source for trial in study.finished}
+
+
+def test_a_memory_that_contradicts_the_study_is_told_once(tmp_path: Path, memory: StudyMemory) -> None:
+    others(memory, [hill] * 3)
+    study, heard = tuned(tmp_path / "a", memory, 14)
+    told = [event.text for event in heard.events if isinstance(event, Warned)]
+    assert [text for text in told if "little to do with the past ones" in text] == told
+    assert len(told) == 1
+    assert study.finished[1].source == "transfer"
+    assert study.finished[-1].source != "transfer"
 
 
 def test_with_a_model_too_the_first_trials_are_what_was_best_before(tmp_path: Path, memory: StudyMemory) -> None:

@@ -27,6 +27,13 @@ class Advisor(Protocol):
         ...
 
 
+@runtime_checkable
+class Silent(Protocol):
+    """An advisor that can say why it proposes nothing."""
+
+    silence: str  # why there was nothing when it was last asked; "" where the user need not know
+
+
 def seed_for(study_seed: int, trial_number: int, advisor: str) -> int:
     """A 32-bit seed of its own for each study, trial and advisor.
 
