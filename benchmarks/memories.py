@@ -18,7 +18,7 @@ from luthier.trials.records import Config
 from luthier.trials.space import Space
 
 MEMORY_SEED = 77_001  # with the run's seed; no study and no reference point is drawn from it
-KINDS = ("none", "leave-one-out", "shared", "unrelated")
+KINDS = ("none", "leave-one-out", "shared", "unrelated", "misleading")
 
 
 @lru_cache(maxsize=128)
@@ -39,22 +39,39 @@ def past_of(
     """The past studies that a task is tuned with.
 
     Args:
-        kind: `leave-one-out`; `shared`, the same on points that all tasks share; `unrelated`, where each past task is
-            turned over: each range is reversed and the ranges are exchanged, so that its landscape is another.
+        kind: `leave-one-out`; `shared`, the same on points that all tasks share; `unrelated`, where the landscape of
+            each past task is turned over in a way of its own; `misleading`, where all are in the same way, so that
+            they agree on what is wrong.
     """
     if kind == "none":
         return []
     others = [other for other in suites.find_suite(suite).tasks(data) if other != name]
     found = [_study(suite, data, other, obfuscate, size, seed, kind == "shared") for other in others]
-    return [turned_over(study, space) for study in found] if kind == "unrelated" else found
+    if kind == "unrelated":
+        return [turned_over(study, space, *_own_way(space, seed, study.name)) for study in found]
+    return [turned_over(study, space, *_one_way(space)) for study in found] if kind == "misleading" else found
 
 
-def turned_over(study: PastStudy, space: Space) -> PastStudy:
-    """The same values at other configurations: hyperparameter i takes 1 - the place of its neighbour in the range."""
+def _own_way(space: Space, seed: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where each hyperparameter's place comes from, and which are reversed, by a draw of the task's own."""
+    rng = np.random.default_rng([MEMORY_SEED, seed, *name.encode()])
+    return rng.permutation(len(space)), rng.random(len(space)) < 0.5
+
+
+def _one_way(space: Space) -> tuple[np.ndarray, np.ndarray]:
+    """Each place comes from the neighbour before it, all reversed."""
+    return np.roll(np.arange(len(space)), 1), np.ones(len(space), bool)
+
+
+def turned_over(study: PastStudy, space: Space, source: np.ndarray, reverse: np.ndarray) -> PastStudy:
+    """The same values at other configurations: hyperparameter i takes the place of hyperparameter `source[i]` in its
+    range, counted from the other end where `reverse[i]`; shapes (d,), int and bool.
+    """
     names = list(space)
 
     def moved(config: Config) -> Config:
-        units = space.to_unit(config)
-        return {name: space[name].from_unit(float(1.0 - units[i - 1])) for i, name in enumerate(names)}
+        units = space.to_unit(config)[source]
+        places = np.where(reverse, 1.0 - units, units)
+        return {name: space[name].from_unit(float(place)) for name, place in zip(names, places, strict=True)}
 
     return replace(study, configs=tuple(moved(config) for config in study.configs))
