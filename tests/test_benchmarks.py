@@ -13,12 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from luthier.memory.transfer import PastStudy
 from luthier.trials.records import Config, Direction
 from luthier.trials.space import Choice, Float, Int, Space
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import memories  # noqa: E402
 import methods  # noqa: E402
 import report  # noqa: E402
 import results  # noqa: E402
@@ -222,6 +224,27 @@ class TestSuites:
         assert list(hidden.space) == ["x0", "x1", "x2"]
         assert list(hidden_start.values()) == list(start.values())
         assert hidden.objective()(hidden_start) == task.objective()(start)
+
+
+class TestMemories:
+    @pytest.mark.parametrize("kind", ["unrelated", "misleading"])
+    def test_a_task_turned_over_keeps_its_values_at_other_places_of_the_space(
+        self, kind: str, bowl_suite: BowlSuite
+    ) -> None:
+        plain, turned = (memories.past_of(k, "bowl", None, "a", False, 20, 0, SPACE) for k in ("leave-one-out", kind))
+        assert [study.values for study in turned] == [study.values for study in plain]
+        for before, after in zip(plain, turned, strict=True):
+            assert before.configs != after.configs
+            assert all(map(SPACE.contains, after.configs))
+
+    def test_what_is_turned_back_is_as_it_was(self) -> None:
+        space = Space({"x": Float(0, 1), "y": Float(1, 100, log=True), "z": Float(-1, 0)})
+        study = PastStudy("t", Direction.MINIMIZE, ({"x": 0.2, "y": 30.0, "z": -0.9},), (1.0,))
+        source, reverse = np.array([2, 0, 1]), np.array([True, False, True])
+        turned = memories.turned_over(study, space, source, reverse)
+        assert turned.configs[0] == pytest.approx({"x": 0.9, "y": 100**0.2, "z": -math.log(30, 100)})
+        back = np.argsort(source)
+        assert memories.turned_over(turned, space, back, reverse[back]).configs[0] == pytest.approx(study.configs[0])
 
 
 class TestRun:
