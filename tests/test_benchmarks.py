@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -208,6 +209,16 @@ class TestSuites:
         assert losses.index(first) != losses.index(second)
         every = [first, second, *(objective(adam) for _ in range(998))]
         assert sorted(every) == sorted(losses)
+
+    @needs_data
+    @pytest.mark.parametrize("suite", ["lcbench", "taskset"])
+    def test_a_copy_of_an_objective_remembers_apart_from_it(self, suite: str) -> None:
+        """Both arms from one state ask copies."""
+        found = suites.find_suite(suite)
+        task = found.task(DATA, found.tasks(DATA)[0])
+        objective, [start] = task.objective(), task.starts("common", 0)
+        first = copy.deepcopy(objective)(start)
+        assert [copy.deepcopy(objective)(start), objective(start)] == [first, first]
 
     @needs_data
     def test_bayesmark_reproduces_a_published_score(self) -> None:
