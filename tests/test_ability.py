@@ -221,6 +221,22 @@ def test_a_task_that_good_and_bad_workflows_solve_alike_is_not_worth_a_probe() -
     assert telling(logs, replace(unseen, workflows=(replace(logs.workflows[0], suite=""),)))[1] == 1
 
 
+def test_suites_that_share_tasks_tell_of_each_others() -> None:
+    spreads = (np.linspace(-2, 2, 12), np.zeros(12))
+    apart, alike = (planted(spread, np.zeros(20), 5, seed) for seed, spread in enumerate(spreads))
+    other = tuple(replace(w, id=f"other {w.id}", suite="other") for w in alike.workflows)
+    both = Logs(
+        (*apart.workflows, *other),
+        apart.tasks,
+        np.concatenate([apart.workflow, alike.workflow + len(apart.workflows)]),
+        np.concatenate([apart.task, alike.task]),
+        runs=np.concatenate([apart.runs, alike.runs]),
+        successes=np.concatenate([apart.successes, alike.successes]),
+    )
+    expected = (telling(apart, apart) + telling(both.take(both.suite == "other"), alike)) / 2
+    np.testing.assert_allclose(telling(both, apart), expected)
+
+
 def test_probes_on_worthy_tasks_tell_workflows_apart_better_than_on_random_ones() -> None:
     abilities = np.random.default_rng(1).normal(0, 1, 60)
     logs = planted(abilities, np.random.default_rng(2).normal(-3, 3, 80), 1, 3)
@@ -234,6 +250,17 @@ def test_probes_on_worthy_tasks_tell_workflows_apart_better_than_on_random_ones(
         rates = np.array([[p[one].mean() for one in rows] for p in (after, fresh.frequency)])
         errors.append(np.abs(rates[0] - rates[1]).mean())
     assert errors[0] < errors[1]
+
+
+def test_training_is_believed_less_of_a_new_workflow_than_of_a_known_one() -> None:
+    logs = planted(np.random.default_rng(1).normal(0, 1, 12), np.zeros(40), 5, 2)
+    trained = Rasch().fit(logs)
+    new, known = LoggedWorkflow("new", "s", ("another",)), logs.workflows[0]
+    for workflow, wider in ((new, True), (known, False)):
+        one = Logs((workflow,), logs.tasks, np.zeros(1, int), np.zeros(1, int), runs=np.ones(1), successes=np.ones(1))
+        own, before = trained.open_ability(one)[0], trained.logit(one)[1][0]
+        left = trained.probed(one).logit(one)[1][0] - max(before - own, 0)
+        assert (left > own) == wider
 
 
 def test_probes_leave_other_workflows_as_they_were() -> None:
