@@ -7,7 +7,7 @@ from scipy.stats import kendalltau
 
 from .prior import PastTasks
 
-TRIALS = 50  # of each past task
+TRIALS = 200  # of each past task
 
 
 def agreement(past: PastTasks) -> float:
