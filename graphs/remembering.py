@@ -66,7 +66,7 @@ class StudyMemory:
         usable = transfer.usable(space)
         if not usable:
             return Recalled(list(advisors), failures=failures)
-        if not transfer.speaks(space):
+        if not _speaks(transfer, space):
             words = f"leaves {_worded(usable, task)} aside, since what they show goes different ways"
             return Recalled(list(advisors), words=words, failures=failures)
         learnt = lessons(self.store, task, hidden_tasks=self.hidden_tasks)
@@ -116,6 +116,15 @@ class StudyMemory:
             features=dict(self.features),
             place=self.place,
         )
+
+
+def _speaks(transfer: TransferAdvisor, space: Space) -> bool:
+    """Whether the past has something to say; true where that cannot be worked out, as the advisor then fails and is
+    told of by name."""
+    try:
+        return transfer.speaks(space)
+    except ValueError:  # numbers that no surrogate can be fitted to; NumPy's LinAlgError is one too
+        return True
 
 
 def _known(row: PastTrial, other: Task, task: Task) -> Known:

@@ -99,7 +99,7 @@ class TransferAdvisor:
         return [study for study, values in kept if len(values) >= LEAST and np.ptp(values) > 0][:MOST]
 
     def speaks(self, space: Space) -> bool:
-        """Whether there are past studies that count, and one of this very task or several that go together."""
+        """Whether there are past studies that count, and they do not go different ways or one is of this very task."""
         return self._past(_Hashed(space)) is not None
 
     def _read(self, hashed: _Hashed) -> _Past | None:
