@@ -44,7 +44,7 @@ class TransferAdvisor:
     A past study counts where its configurations lie in this study's space; names are what makes hyperparameters the
     same. The first candidates are configurations tried there: the best of this very task, then those that would have
     served the past studies best as a whole. Later ones follow this study's own values too. It is silent when these say
-    that the past has nothing to do with it.
+    that the past has nothing to do with it, and from the start where several past studies say nothing of each other.
     """
 
     name = "transfer"

@@ -87,4 +87,4 @@ def texts_of(pairs: Pairs, parts: frozenset[str]) -> list[str]:
         "nearness": [*texts, *contexts],
         "prompts": [node for workflow in workflows for node in workflow.nodes],
     }
-    return list(dict.fromkeys(text for part, texts in read.items() if part in parts for text in texts if text.strip()))
+    return list(dict.fromkeys(text for part in read if part in parts for text in read[part] if text.strip()))
