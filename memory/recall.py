@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
-from .note import Kind, PastTrial
+from .note import Evidence, Kind, PastTrial
 from .store import Filter, Store
 from .task import Task
 from .transfer import PastStudy
 
 MOST_TASKS = 200  # the most alike, whose trials are read
 ALIKE = 0.6  # likeness from which a task's lessons are worth reading: the same script, or hyperparameters and metric
-
-
-def past_studies(
-    store: Store, task: Task, *, without: Collection[str] = (), hidden_tasks: tuple[str, ...] = ()
-) -> list[PastStudy]:
-    """What was tried in this and other tasks, as the transfer advisor reads it; see `past_trials`."""
-    return [as_study(rows, other, task) for other, rows in past_trials(store, task, without, hidden_tasks)]
 
 
 def past_trials(
@@ -49,9 +43,18 @@ def lessons(store: Store, task: Task, limit: int = 3, *, hidden_tasks: tuple[str
         return []
     where = Filter(kinds=(Kind.LESSON,), tasks=tuple(alike), hidden_tasks=hidden_tasks)
     rank = {name: place for place, name in enumerate(alike)}
-    notes = [note for note in store.notes(where) if note.evidence and note.evidence.standing == "supported"]
-    notes.sort(key=lambda note: (rank[note.task], -len(note.evidence.trials if note.evidence else ()), note.id))
-    return [note.content for note in notes[:limit]]
+    found = [(note, note.evidence) for note in store.notes(where) if note.evidence is not None]
+    stand = [(note, evidence) for note, evidence in found if evidence.standing == "supported"]
+    stand.sort(key=lambda pair: (rank[pair[0].task], -_sureness(pair[1]), pair[0].content))
+    return [note.content for note, _ in stand[:limit]]
+
+
+def _sureness(evidence: Evidence) -> float:
+    """How large an effect is beside its interval's width; 0 where it has none."""
+    if evidence.effect is None or evidence.low is None or evidence.high is None:
+        return 0.0
+    width = evidence.high - evidence.low
+    return abs(evidence.effect) / width if width > 0 else math.inf
 
 
 def _by_likeness(store: Store, task: Task, hidden_tasks: tuple[str, ...]) -> list[tuple[str, Task]]:

@@ -10,7 +10,7 @@ from doubles import complete, failed
 
 from luthier.memory.lessons import LEAST, effect_of
 from luthier.memory.note import Author, Kind, LinkType, Note, Proposal, Standing
-from luthier.memory.recall import lessons, past_studies
+from luthier.memory.recall import lessons, past_trials
 from luthier.memory.recording import learn, past_trial, record
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
@@ -147,13 +147,26 @@ def test_failures_of_one_cause_are_one_note_that_grows(store: SQLiteStore) -> No
     assert "2 times" in note.content
 
 
-def test_past_studies_come_most_alike_first_without_one_s_own_and_without_hidden_tasks(store: SQLiteStore) -> None:
+def test_past_tasks_come_most_alike_first_without_one_s_own_and_without_hidden_tasks(store: SQLiteStore) -> None:
     record(store, OTHER, "o", "other", trials(-0.5))
     record(store, TASK, "s", "uid", trials(-0.5))
-    assert [past.name for past in past_studies(store, TASK)] == [TASK.id, OTHER.id]
+    assert [other.id for other, _ in past_trials(store, TASK)] == [TASK.id, OTHER.id]
     own = {row.id for row in store.trials(TASK.id)}
-    assert [past.name for past in past_studies(store, TASK, without=own)] == [OTHER.id]
-    assert [past.name for past in past_studies(store, TASK, hidden_tasks=(OTHER.id,))] == [TASK.id]
+    assert [other.id for other, _ in past_trials(store, TASK, without=own)] == [OTHER.id]
+    assert [other.id for other, _ in past_trials(store, TASK, hidden_tasks=(OTHER.id,))] == [TASK.id]
+
+
+@pytest.mark.parametrize(("strong", "weak"), [("x", "y"), ("y", "x")])
+def test_the_surest_lesson_comes_first_whatever_it_is_called(store: SQLiteStore, strong: str, weak: str) -> None:
+    space = Space({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0)})
+    task = TASK.model_copy(update={"space": space})
+    rng = np.random.default_rng(0)
+    configs = [space.sample(rng) for _ in range(60)]
+    losses = [2 * float(c[strong]) + float(c[weak]) + 0.1 * rng.standard_normal() for c in configs]
+    record(store, task, "s", "uid", [complete(i, c, v) for i, (c, v) in enumerate(zip(configs, losses, strict=True))])
+    learn(store, task)
+    first, second = lessons(store, task)
+    assert (f" {strong} from" in first, f" {weak} from" in second) == (True, True)
 
 
 def test_lessons_of_like_tasks_are_handed_on_and_no_others(store: SQLiteStore) -> None:
@@ -169,7 +182,7 @@ def test_lessons_of_like_tasks_are_handed_on_and_no_others(store: SQLiteStore) -
 def test_a_person_s_words_on_a_task_do_not_stop_the_next_study(store: SQLiteStore) -> None:
     record(store, TASK, "s", "uid", trials(-0.5))
     store.evolve([Proposal(note=TASK.id, revision=0, author=Author(by="person"), content="my favourite task")])
-    assert past_studies(store, TASK) == []
+    assert past_trials(store, TASK) == []
 
 
 def test_a_flat_curve_is_kept_as_an_underfit_once_the_study_has_done_better(store: SQLiteStore) -> None:
