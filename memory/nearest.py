@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +27,19 @@ class Nearest:
     def __init__(self, memory: Path, model: str, dimensions: int, sidecar_from: int | None) -> None:
         self._model, self._from = model, sidecar_from
         self._matrix = Matrix(model)
-        wanted = sidecar_from is not None and Sidecar.is_here()
-        self._sidecar = Sidecar(memory, model, dimensions) if wanted else None
+        self._memory, self._dimensions = memory, dimensions
         self._many = False
+
+    @cached_property
+    def _sidecar(self) -> Sidecar | None:
+        """None where its package is not installed. Asked for only where there are many vectors, since it is loaded."""
+        return Sidecar(self._memory, self._model, self._dimensions) if Sidecar.is_here() else None
 
     def search(self, connection: sqlite3.Connection, vector: np.ndarray, k: int, where: Filter) -> Scored:
         """The `k` best of the notes that pass: (id, cosine), best first, equal ones by id. `vector` is (d,)."""
         # A filled matrix tells for nothing how many there are.
         many = self._many or (not len(self._matrix) and self._is_many(connection))
-        if k > 0 and self._sidecar and many and self._sidecar.serves(connection, k):
+        if k > 0 and many and self._sidecar and self._sidecar.serves(connection, k):
             found = self._among(connection, self._sidecar.near(vector, k), vector, k, where)
             if len(found) == k:  # else the filter, or what is forgotten, has left too few
                 return found
@@ -44,7 +49,7 @@ class Nearest:
 
     def follow(self, connection: sqlite3.Connection) -> int:
         """Add the next batch of vectors to the sidecar, and write it when it has all; how many were added."""
-        if self._sidecar is None or not self._is_many(connection):
+        if not self._is_many(connection) or self._sidecar is None:
             return 0
         if self._sidecar.behind(connection, 1):
             return self._sidecar.follow(connection)

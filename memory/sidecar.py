@@ -55,7 +55,7 @@ class Sidecar:
     def is_here() -> bool:
         """Whether the package is installed and works on this machine."""
         try:
-            import usearch.index  # noqa: F401
+            _index_class()
         except ImportError:
             return False
         return True
@@ -122,8 +122,7 @@ class Sidecar:
 
     def _open(self, connection: sqlite3.Connection) -> None:
         """Take the file's index where it is of this memory, else an empty one."""
-        from usearch.index import Index
-
+        Index = _index_class()
         self._index = Index(ndim=self._dimensions, metric="cos", dtype=_DTYPE)
         stamp, body = self._read()
         if stamp is None or not self._is_of(connection, stamp):
@@ -150,3 +149,15 @@ class Sidecar:
         ).fetchone()
         same = (stamp.model, stamp.dimensions, stamp.format) == wanted
         return same and bool(row == (stamp.model, stamp.note, stamp.revision))
+
+
+def _index_class() -> Any:
+    """The class `usearch.index.Index`; raises ImportError where the package is missing, or does not work here.
+
+    Loaded after usearch 2.26, onnxruntime 1.31 takes the process down while it is imported, so it goes first.
+    """
+    with contextlib.suppress(ImportError):
+        import onnxruntime  # noqa: F401
+    from usearch.index import Index
+
+    return Index

@@ -20,6 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from luthier.memory import migrations, sqlite_answers
 from luthier.memory.errors import Conflict, MemoryFileError, NoteMissing
 from luthier.memory.note import Evidence, Kind, Link, LinkType, Note, PastTrial
+from luthier.memory.sidecar import Sidecar
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter, Store
 from luthier.memory.testing import StoreContract
@@ -42,7 +43,8 @@ class TestSQLiteStoreWithSidecar(StoreContract):
 
     @pytest.fixture
     def store(self, tmp_path: Path) -> Iterator[Store]:
-        pytest.importorskip("usearch")
+        if not Sidecar.is_here():
+            pytest.skip("the package usearch is not installed")
         made = SQLiteStore(tmp_path / FILE, sidecar_from=0)
         yield made
         assert made.check() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,7 +18,8 @@ from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
 from luthier.memory.testing_notes import embed, note, proposal
 
-pytest.importorskip("usearch")
+if not sidecar.Sidecar.is_here():
+    pytest.skip("the package usearch is not installed", allow_module_level=True)
 FILE = "memory.db"
 COUNT, SIZE = 700, 24
 ANY = Filter()
@@ -210,3 +212,26 @@ def test_few_vectors_need_no_file(tmp_path: Path, opened: Open) -> None:
     assert store.index("m") == COUNT + 1
     assert the_file(tmp_path).exists()
     assert store.check() == []
+
+
+def test_what_embeds_texts_can_be_loaded_after_it() -> None:
+    code = "from luthier.memory.sidecar import Sidecar; assert Sidecar.is_here(); import onnxruntime"
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+def test_a_small_memory_does_not_load_it(tmp_path: Path) -> None:
+    code = """
+import sys
+from pathlib import Path
+from luthier.memory.sqlite_store import SQLiteStore
+from luthier.memory.testing_notes import embed, note
+from luthier.memory.note import Kind
+import numpy as np
+
+store, one = SQLiteStore(Path(sys.argv[1])), note(Kind.LESSON, "one")
+store.add([one])
+embed(store, [one], np.eye(1, 4, dtype=np.float32))
+assert store.nearest("m", np.ones(4, np.float32), 3)
+assert "usearch" not in sys.modules
+"""
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / FILE)], timeout=120).returncode == 0
