@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import predictor_folds
-from predictor_figures import Figure, Part, figure, figures, probe_taus
+from predictor_figures import Figure, Part, figure, figures, halves_tau, probe_taus
 from predictor_models import ABLATIONS, BASELINES, MODELS
 from predictor_probes import CHOSEN, PROBES, probes_alone, probes_knowing
 from predictor_runs import Kept, as_estimates, gather, run_all
@@ -49,6 +49,7 @@ SHOWN = (
 )
 ENDINGS = {f"after {n}{how}": f"-after-{n}{how.replace(' ', '-')}" for n in PROBES for how in ("", CHOSEN)}
 ALONE, KNOWING = "probes alone", "probes alone, difficulties known"
+HALVES = "all runs on half of the tasks, by the other half"
 
 
 class BadRequest(ValueError):
@@ -88,6 +89,7 @@ def probed(
     for (model, name), one in {**after, **alone}.items():
         for metric, drawn in probe_taus(part, one, fold, ENDINGS[name]).items():
             yield figure("workflow", domain, model, metric, drawn)
+    yield figure("workflow", domain, HALVES, "kendall-tau", halves_tau(part))
 
 
 def read_vectors(path: Path) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 from predictor_chance import calibration_by_chance
 from predictor_models import OURS
+from predictor_probes import halves
 from scipy.special import xlogy
 from stats import LEVEL
 
@@ -19,6 +20,7 @@ from luthier.predictor.logs import Logs
 DRAWS = 1000  # of the bootstrap
 RANKING_DRAWS = 400  # of the bootstrap of rankings, which takes long
 AREAS = ("auc", "auc-within", "auc-within-in-fold")
+HALVINGS = 20  # deals of a suite's tasks into two halves
 SURE = 0.8  # confidence above which a wrong prediction should have been an abstention
 
 
@@ -216,6 +218,12 @@ def probe_taus(part: Part, after: np.ndarray, fold: np.ndarray, ending: str) -> 
     """Kendall's tau after probes, mean over the sets of probes; `after` of shape (sets, n of the whole)."""
     each = [taus(part, one[part.rows], fold, ending) for one in after]
     return {name: np.asarray(np.mean([one[name] for one in each], axis=0)) for name in each[0]}
+
+
+def halves_tau(part: Part) -> np.ndarray:
+    """Kendall's tau by resampling between the rankings by two halves of each suite's tasks, mean over deals."""
+    deals = (halves(part.logs, seed) for seed in range(HALVINGS))
+    return np.asarray(np.mean([ranking(part, one, other, metrics.kendall_tau) for one, other in deals], axis=0))
 
 
 def compared(part: Part, found: Estimates, area: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

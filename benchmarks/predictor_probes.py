@@ -103,6 +103,24 @@ def probes_knowing(logs: Logs, fold: np.ndarray, count: int) -> np.ndarray:
     return score
 
 
+def halves(logs: Logs, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each row, how often its workflow succeeded on one half of its suite's tasks, and on the other; (n,) each.
+
+    How far the two rank workflows alike says what any number of runs on some tasks can tell of all: of differences that
+    a suite's other tasks do not show, no probe can.
+    """
+    rng, found = np.random.default_rng(seed), np.zeros((2, len(logs)))
+    for suite in np.unique(logs.suite):
+        rows = np.flatnonzero(logs.suite == suite)
+        _, task = np.unique(logs.task[rows], return_inverse=True)
+        _, workflow = np.unique(logs.workflow[rows], return_inverse=True)
+        half = (rng.permutation(task.max() + 1) % 2)[task]
+        for i in range(2):
+            won = np.bincount(workflow, (half == i) * logs.frequency[rows])
+            found[i, rows] = (won / np.maximum(np.bincount(workflow, half == i), 1))[workflow]
+    return found[0], found[1]
+
+
 def _elsewhere(logs: Logs) -> np.ndarray:
     """Of each pair, how often its task succeeded under the other workflows of its suite; shape (n,)."""
     _, cell = np.unique([f"{s} {t}" for s, t in zip(logs.suite, logs.task, strict=True)], return_inverse=True)

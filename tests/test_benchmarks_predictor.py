@@ -104,7 +104,7 @@ def test_every_figure_is_there_once_and_lies_in_its_interval(logs: Logs, tmp_pat
     names = [(f.split, f.domain, f.model, f.metric) for f in found]
     assert len(set(names)) == len(names)
     assert {f.split for f in found} == set(SPLITS)
-    assert {f.model for f in found} == {*SMALL, benchmark.ALONE, benchmark.KNOWING}
+    assert {f.model for f in found} == {*SMALL, benchmark.ALONE, benchmark.KNOWING, benchmark.HALVES}
     every = {"accuracy", "auc", "auc-within", "brier", "log-loss", "calibration-error", "kendall-tau", "top-1-regret"}
     assert {*every, "utility", "auc-minus-best", "auc-within-minus-best", "auc-within-in-fold"} <= {
         f.metric for f in found if f.model == OURS
@@ -190,6 +190,22 @@ def test_known_difficulties_come_from_the_other_workflows(logs: Logs) -> None:
     row = 5
     others = (logs.task == logs.task[row]) & (logs.suite == logs.suite[row]) & (np.arange(len(logs)) != row)
     assert known[row] == pytest.approx(np.clip(logs.frequency[others].mean(), probes.EDGE, 1 - probes.EDGE))
+
+
+def test_a_task_counts_in_one_half_alone(logs: Logs) -> None:
+    before = probes.halves(logs, 0)
+    for task in np.unique(logs.task):
+        turned = np.where(logs.task == task, logs.runs - logs.successes, logs.successes)
+        after = probes.halves(replace(logs, successes=turned), 0)
+        for suite in np.unique(logs.suite[(logs.task == task) & (turned != logs.successes)]):
+            rows = logs.suite == suite
+            assert sum(not np.allclose(a[rows], b[rows]) for a, b in zip(before, after, strict=True)) == 1
+
+
+def test_halves_rank_alike_where_tasks_show_the_same(logs: Logs) -> None:
+    steady = replace(logs, successes=np.where(logs.workflow // 2 % 2, logs.runs, 0))
+    everything = figures.Part.of(steady, np.arange(len(logs)), "workflow")
+    assert figures.halves_tau(everything)[0] == pytest.approx(1.0)
 
 
 def test_a_run_goes_on_where_it_stopped_and_redo_does_it_again(logs: Logs, tmp_path: Path) -> None:
