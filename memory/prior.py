@@ -72,6 +72,16 @@ class PastTasks:
             found[:, tasks] = model.predict(points).reshape(len(points), len(tasks))
         return found
 
+    def left_out(self) -> list[np.ndarray]:
+        """What each task's other trials say of each of its trials, shape (n_t,) a task (Rasmussen and Williams 2006,
+        section 5.4.2)."""
+        found: dict[int, np.ndarray] = {}
+        for tasks, model in self._models:
+            precision = np.diag(cho_solve((model.L_, True), np.eye(len(model.L_))))
+            solved = model.alpha_.reshape(len(precision), len(tasks))
+            found |= {task: self.scores[task] - one / precision for task, one in zip(tasks, solved.T, strict=True)}
+        return [found[task] for task in range(self.count)]
+
 
 class Portfolio:
     """What each point adds to those tried, on average over the past tasks: what to try before values tell anything.

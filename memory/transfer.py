@@ -23,7 +23,8 @@ LIMIT = 30  # trials; beyond them a study knows itself better than its likes do
 LEAST = 5  # usable trials of a past task, below which it is left out
 MOST = 50  # past tasks; the ones given first
 UNLIKE = 0.5  # probability that a study has nothing to do with the past ones, from which the advisor is silent
-SEVERAL, AGREED = 5, 0.12  # past tasks, and Kendall's tau between them below which they go different ways
+SEVERAL = 5  # past tasks, from which they may be left aside as a whole
+APART = 0.5  # of what a past task tells of itself, below which others tell so little of it that all go different ways
 BEST = 10  # configurations of each past task that the first candidates are chosen from, and where the search looks too
 
 
@@ -113,7 +114,7 @@ class TransferAdvisor:
         best = [[configs[i] for i in np.argsort(-values, kind="stable")[:BEST]] for configs, values in kept]
         own = next((b[0] for study, b in zip(self.usable(hashed.space), best, strict=True) if study.same), None)
         tasks = PastTasks([_encoded(hashed.space, configs) for configs, _ in kept], [values for _, values in kept])
-        if own is None and tasks.count >= SEVERAL and agreement(tasks) < AGREED:
+        if own is None and tasks.count >= SEVERAL and agreement(tasks).surely_below(APART):
             return None
         return _Past(tasks, tuple(config for one in best for config in one), own)
 
