@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -46,6 +47,9 @@ class _Task(BaseModel):
     context: str = ""
 
 
+_Row = TypeVar("_Row", _Workflow, _Task)
+
+
 class _Cell(BaseModel):
     workflow_id: int
     task_id: int
@@ -75,8 +79,8 @@ def read_aflow(
             raise LogFault(f"{folder}: AFlow's archive has the files {', '.join(FILES)}, but {name} is missing")
     workflows = _workflows(folder / FILES[0], faults)
     tasks = {
-        row.task_id: Task(f"{row.suite}/{row.task_id}", row.suite, row.question, row.context)
-        for _, row in read_rows(folder / FILES[1], _Task, faults)
+        name: Task(f"{row.suite}/{name}", row.suite, row.question, row.context)
+        for name, (_, row) in _once(folder / FILES[1], _Task, "task", faults).items()
     }
     gathering = Gathering(faults)
     path = folder / FILES[2]
@@ -93,13 +97,20 @@ def read_aflow(
     return gathering.logs()
 
 
-def _workflows(path: Path, faults: Faults) -> dict[int, LoggedWorkflow]:
-    rows = {}
-    for line, row in read_rows(path, _Workflow, faults):
-        if row.workflow_id in rows:
-            faults.add(at(path, line), f"an id must stand for one workflow, but {row.workflow_id} came before")
+def _once(path: Path, model: type[_Row], what: str, faults: Faults) -> dict[int, tuple[int, _Row]]:
+    """The rows of a file by their ids, with their lines; one whose id came before is a fault."""
+    rows: dict[int, tuple[int, _Row]] = {}
+    for line, row in read_rows(path, model, faults):
+        name = getattr(row, f"{what}_id")
+        if name in rows:
+            faults.add(at(path, line), f"an id must stand for one {what}, but {name} came before")
         else:
-            rows[row.workflow_id] = (line, row)
+            rows[name] = (line, row)
+    return rows
+
+
+def _workflows(path: Path, faults: Faults) -> dict[int, LoggedWorkflow]:
+    rows = _once(path, _Workflow, "workflow", faults)
     ids = {(row.suite, row.round): f"{row.suite}/{row.workflow_id}" for _, row in rows.values()}
     found = {}
     for line, row in rows.values():

@@ -50,15 +50,21 @@ class Gathering:
         known = self._workflows.get(workflow.id)
         if known is None:
             check_graph(workflow)
-        elif known != workflow and known.graph_key != workflow.graph_key:
+            return
+        if known != workflow and known.graph_key != workflow.graph_key:
             rule = f"an id must stand for one workflow, but {workflow.id!r} came before with another graph"
             raise LogFault(f"{rule}; give it an id of its own")
+        if known.suite != workflow.suite:
+            raise LogFault(_two_suites("workflow", workflow.id, known.suite, workflow.suite))
 
     def _check_task(self, task: Task) -> None:
         known = self._tasks.get(task.id, task)
         if (known.text, known.context) != (task.text, task.context):
             rule = f"an id must stand for one task, but {task.id!r} came before with another text"
             raise LogFault(f"{rule}; give it an id of its own")
+        if known.suite != task.suite:
+            rule = _two_suites("task", task.id, known.suite, task.suite)
+            raise LogFault(f"{rule}, or name the suite that it is from in `task_suite`")
 
     def logs(self) -> Logs:
         """All that was taken, pairs in the order in which they first came."""
@@ -84,6 +90,11 @@ class Gathering:
             runs=counted[:, 0],
             successes=counted[:, 1],
         )
+
+
+def _two_suites(what: str, name: str, before: str, now: str) -> str:
+    rule = f"an id must stand for one {what} of one suite, but {name!r} came before in {before!r} and is now in {now!r}"
+    return f"{rule}; give it an id of its own"
 
 
 def _count(counts: _Counts, pair: tuple[str, str], runs: int, successes: int) -> None:

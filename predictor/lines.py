@@ -94,11 +94,20 @@ def read_rows(
 def parsed(text: str) -> dict[str, Any]:
     """The object that a line of JSON holds. Raises LogFault when it holds none."""
     try:
-        found = json.loads(text)
+        found = json.loads(text, object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise LogFault(f"a line must be one JSON object, but {error}; mend or drop it") from error
     if not isinstance(found, dict):
         raise LogFault(f"a line must be one JSON object, but this is {type(found).__name__}; mend or drop it")
+    return found
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where a key comes twice, of which `dict` would drop the first silently."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise ValueError(f"the key {twice!r} comes twice")
     return found
 
 

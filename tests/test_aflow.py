@@ -28,8 +28,10 @@ def workflow(number: int, **changes: Any) -> dict[str, Any]:
     return {**row, **changes}
 
 
-def archive(folder: Path, workflows: list[dict[str, Any]], cells: list[str]) -> Path:
+def archive(folder: Path, workflows: list[dict[str, Any]], cells: list[str], *twice: dict[str, Any]) -> Path:
+    """These workflows, tasks 7 and 8, and cells; `twice` are task 7 again, with changes."""
     tasks = [{"task_id": n, "suite": "GSM8K", "question": f"q{n}", "context": "read this"} for n in (7, 8)]
+    tasks += [{**tasks[0], **changes} for changes in twice]
     texts = ["".join(json.dumps(row) + "\n" for row in rows) for rows in (workflows, tasks)]
     for name, text in zip(FILES, [*texts, "\n".join([HEAD, *cells])], strict=True):
         (folder / name).write_bytes(gzip.compress(text.encode()))
@@ -82,6 +84,13 @@ def test_a_bad_line_is_named_and_the_rest_kept(
     assert ", line " in faults.shown[0]
     with pytest.raises(LogFault, match=r"line \d"):
         read_aflow(folder)
+
+
+def test_a_task_that_comes_twice_is_named_and_the_first_kept(tmp_path: Path) -> None:
+    folder, faults = archive(tmp_path, [workflow(1)], CELLS[:1], {"question": "another"}), Faults()
+    logs = read_aflow(folder, faults=faults)
+    assert [task.text for task in logs.tasks] == ["q7"]
+    assert faults.shown == [f"{folder / FILES[1]}, line 3: an id must stand for one task, but 7 came before"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
