@@ -12,6 +12,7 @@ from scipy.special import expit
 
 from .predictor import mixed
 from .predictor.errors import LogFault
+from .predictor.gathering import check_graph
 from .predictor.lines import Faults, at, in_words, parsed, read_lines
 from .predictor.log_line import LogLine, run_of
 from .predictor.logs import LoggedWorkflow, Logs, Pairs, Task
@@ -157,12 +158,19 @@ def _from_file(path: Path) -> LoggedWorkflow:
         given = {**given, **(planned if isinstance(planned, dict) else {})}
         suite = {"suite": SUITE} if planned else {}
         line = LogLine.model_validate({"workflow_id": path.stem, "task_id": "", "task": "", **suite, **given})
-        return run_of(line.model_copy(update=_NO_OUTCOME))[0]
+        return _pair_of(line)[0]
     except ValueError as error:
         raise LogFault(f"{path}: a workflow is one JSON object with FLORA's keys, but {in_words(error)}") from error
 
 
 _NO_OUTCOME = {"label": 0, "runs": None, "successes": None}
+
+
+def _pair_of(line: LogLine) -> Asked:
+    """The pair of a line, its outcome unread. Raises ValueError where no log could hold it."""
+    workflow, task, _, _ = run_of(line.model_copy(update=_NO_OUTCOME))
+    check_graph(workflow)
+    return workflow, task
 
 
 def _from_logs(name: str, logs: Logs | None) -> LoggedWorkflow:
@@ -206,8 +214,7 @@ def pairs_in(path: Path, suite: str) -> list[Asked]:
     found = []
     for number, text in read_lines(path, Faults(strict=True)):
         try:
-            line = LogLine.model_validate(parsed(text)).model_copy(update=_NO_OUTCOME)
-            workflow, task, _, _ = run_of(line)
+            workflow, task = _pair_of(LogLine.model_validate(parsed(text)))
         except ValueError as error:
             raise LogFault(f"{at(path, number)}: {in_words(error)}") from error
         found.append((replace(workflow, suite=suite), replace(task, suite=suite)) if suite else (workflow, task))

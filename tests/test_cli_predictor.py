@@ -312,6 +312,16 @@ def test_what_cannot_be_done_is_one_message(run: Run, args: tuple[str, ...], sai
     assert "Traceback" not in err
 
 
+def test_a_cycle_that_no_decision_leaves_is_refused_where_it_is_asked_about(run: Run, tmp_path: Path) -> None:
+    ring = {"nodes": {"0": "a", "1": "b"}, "operators": [], "models": [], "conditional": [], "edge_type": []}
+    file = flow(tmp_path / "w.json", **ring, edge_index=[[0, 1], [1, 0]])
+    for asked in ((file, TASK), (file,)):
+        code, out, err = run("predict", *asked)
+        assert (code, out) == (2, "")
+        assert "w.json" in err
+        assert "0 -> 1 -> 0 has none" in " ".join(err.split())
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", '{"nodes": {"0": "a"}}', '{"nodes": {}, "edge_index": []}'])
 def test_a_file_that_is_no_workflow_is_one_message(run: Run, tmp_path: Path, text: str) -> None:
     (tmp_path / "w.json").write_text(text)
