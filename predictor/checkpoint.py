@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,10 +97,7 @@ def read(path: Path) -> Stored:
     """
     import torch
 
-    with path.open("rb") as file:
-        whole = zipfile.is_zipfile(file)
-    if not whole:
-        raise _damaged(path, "it is cut short, or no checkpoint at all")
+    _check_bytes(path)
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -120,6 +118,17 @@ def read(path: Path) -> Stored:
         return Stored(path, Card.model_validate(state["card"]), str(state["embedder"]), str(state["spec"]), state)
     except (KeyError, ValidationError) as error:
         raise _damaged(path, error) from error
+
+
+def _check_bytes(path: Path) -> None:
+    """Raises CheckpointFault where a file is no zip, or its bytes are not those that were written: PyTorch reads on."""
+    with path.open("rb") as file:
+        try:
+            damaged = zipfile.ZipFile(file).testzip()
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, OSError) as error:
+            raise _damaged(path, f"it is cut short, or no checkpoint at all: {error}") from error
+    if damaged is not None:
+        raise _damaged(path, f"{damaged} in it is damaged")
 
 
 def _damaged(path: Path, why: object) -> CheckpointFault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,29 @@ def test_a_file_that_is_cut_short_is_refused(path: Path, share: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(CheckpointFault, match=r"luthier predictor train"):
+        read(path)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_refused_or_changes_nothing(path: Path, share: float, bit: int) -> None:
+    whole = path.read_bytes()
+    before = read(path).ability(encoder()).predict(strange()).probability
+    place = int(share * len(whole))
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+    with suppress(CheckpointFault):
+        assert (read(path).ability(encoder()).predict(strange()).probability == before).all()
+    path.write_bytes(whole)
+
+
+def test_a_flipped_bit_of_a_number_is_refused(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        largest = max(archive.infolist(), key=lambda one: one.file_size)
+        numbers = archive.read(largest)
+    whole = path.read_bytes()
+    place = whole.index(numbers) + len(numbers) // 2
+    path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    with pytest.raises(CheckpointFault, match=f"whole, but {largest.filename} in it is damaged"):
         read(path)
 
 
