@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 def train_predictor(
     source: Source = None,
     name: Annotated[str, typer.Option(help="What to call the predictor; this is the one that others use.")] = "",
-    out: Annotated[Path | None, typer.Option(help="The checkpoint's file, if not NAME.pt in its folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The checkpoint's file (.pt), if not NAME.pt in its folder.")] = None,
     folds: Folds = 5,
     evaluate: Annotated[bool, typer.Option("--evaluate/--no-evaluate", help="Report on held-out folds.")] = True,
     seed: Seed = 0,
@@ -46,12 +46,13 @@ def train_predictor(
     from rich.console import Console
 
     from .predictor.log_place import log_file
-    from .predictor_open import NAME, checkpoint_path, open_encoder, open_logs
+    from .predictor_open import NAME, check_out, checkpoint_path, open_encoder, open_logs
     from .predictor_page import print_report
     from .predictor_train import SPLITS, train
     from .stages import stages
 
     path = checkpoint_path(log_file(name or NAME, Path()).stem) if out is None else out.expanduser()
+    check_out(path)
     logs, encoder = open_logs(source), open_encoder(embedder)
     with _goes_on(), stages() as progress:
         splits = SPLITS if evaluate else ()

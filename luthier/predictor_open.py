@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.resources import files
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,27 @@ def predictor_folder() -> Path:
 def checkpoint_path(name: str) -> Path:
     """The checkpoint of a name."""
     return predictor_folder() / f"{name}{ENDING}"
+
+
+def check_out(path: Path) -> None:
+    """Raises CheckpointFault where no checkpoint can be written or found again; nothing is made there."""
+    if path.suffix != ENDING:
+        rule = f"a checkpoint's file must end in {ENDING}, or --model cannot find it"
+        raise CheckpointFault(f"{path}: {rule}; name it {path.name}{ENDING}")
+    why = _why_not_written(path)
+    if why:
+        rule = f"a checkpoint must be a file that can be written, but {why}"
+        raise CheckpointFault(f"{path}: {rule}; name another file with --out")
+
+
+def _why_not_written(path: Path) -> str:
+    try:
+        if path.is_dir():
+            return "a folder is there"
+        with TemporaryFile(dir=next(folder for folder in path.absolute().parents if folder.exists())):
+            return ""
+    except OSError as error:
+        return f"the system says: {error.strerror}"
 
 
 def open_checkpoint(given: str | None) -> Stored:

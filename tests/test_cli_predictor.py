@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from test_predictor_sources import tuned
 
-from luthier import cli
+from luthier import cli, predictor_train
 from luthier.models import embedder as embedders
 from luthier.models.errors import ModelMissing
 from luthier.models.fake_embedder import HashEmbedder
@@ -103,6 +103,41 @@ def test_training_on_a_folder_of_ones_own_gives_json_with_every_figure(run: Run,
     assert told["card"]["counts"] == {"workflows": 6, "graphs": 6, "tasks": 8, "pairs": 24, "runs": 120}
     assert {f["split"] for f in told["card"]["figures"]} == {"pair", "task", "workflow"}
     assert {f["model"] for f in told["card"]["figures"]} >= {"luthier", "Rasch", "majority", "suite mean"}
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("mine", "mine: a checkpoint's file must end in .pt, or --model cannot find it; name it mine.pt"),
+        ("folder.pt", "folder.pt: a checkpoint must be a file that can be written, but a folder is there"),
+        (
+            "file/mine.pt",
+            "file/mine.pt: a checkpoint must be a file that can be written, but the system says: Not a directory",
+        ),
+        (
+            "file/deep/mine.pt",
+            "file/deep/mine.pt: a checkpoint must be a file that can be written, but the system says: Not a directory",
+        ),
+        (f"{'a' * 300}.pt", "but the system says: File name too long"),
+    ],
+)
+def test_a_place_that_cannot_hold_a_checkpoint_is_refused_before_training(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str, said: str
+) -> None:
+    (tmp_path / "folder.pt").mkdir()
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(predictor_train, "train", None)
+    code, _, err = run("train", "--out", str(tmp_path / out), "--no-evaluate")
+    assert code == 2
+    assert said in " ".join(err.split())
+    assert ".part" not in err
+
+
+def test_a_place_without_leave_to_write_is_refused_before_training(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of the kernel's, where not even root may write."""
+    monkeypatch.setattr(predictor_train, "train", None)
+    code, _, err = run("train", "--out", "/proc/mine.pt", "--no-evaluate")
+    assert (code, "/proc/mine.pt: a checkpoint must be a file that can be written" in err) == (2, True)
 
 
 def test_training_twice_is_the_same(run: Run, tmp_path: Path) -> None:
