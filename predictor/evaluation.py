@@ -16,7 +16,7 @@ from .card import Figure
 from .estimator import Estimator, Progress, silent
 from .logs import Logs
 from .metrics import Concordance
-from .splits import families, folds, split_rows
+from .splits import SPLITS, families, folds, split_rows
 
 DRAWS = 500  # of the bootstrap: the ends of a 95 % interval are then within a few per cent of its width
 MAX_UNITS = 1000  # that are resampled; beyond, units are resampled in bundles, which the memory of the AUC asks for
@@ -47,13 +47,13 @@ class HeldOut:
 
 def why_not(logs: Logs, split: str) -> str:
     """Why a split cannot be evaluated on these logs; empty when it can."""
-    counted = {
-        "pair": (len(logs), "pair"),
-        "task": (len(set(logs.task.tolist())), "task"),
-        "workflow": (len(set(logs.graph.tolist())), "workflow with a graph of its own"),
-        "suite": (len(set(families(logs).tolist())), "suite with tasks of its own"),
-    }
-    count, what = counted[split]
+    what = {
+        "pair": "pair",
+        "task": "task with words of its own",
+        "workflow": "workflow with a graph of its own",
+        "suite": "suite with tasks of its own",
+    }[split]
+    count = len(set(families(logs).tolist() if split == "suite" else SPLITS[split](logs)))
     return "" if count > 1 else f"it takes more than one {what}, and the logs have {count}"
 
 

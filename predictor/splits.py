@@ -1,6 +1,6 @@
 """Ways to hold runs back, from the easiest question to the hardest: a pair, a task, a workflow or a whole suite unseen.
 
-What must not be on both sides goes into one fold: equal graphs, whatever their ids; equal tasks; suites that share
+What must not be on both sides goes into one fold: equal graphs and equal tasks, whatever their ids; suites that share
 tasks.
 """
 
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from .logs import Logs, Pairs
+from .logs import Logs, Pairs, Task
 
 FOLDS = 5
 
@@ -69,7 +69,17 @@ def _pairs(pairs: Pairs) -> list[Hashable]:
 
 
 def _tasks(pairs: Pairs) -> list[Hashable]:
-    return [(pairs.tasks[t].suite, pairs.tasks[t].id) for t in pairs.task]
+    """The same for tasks of one text and context: the first of the names that they go by."""
+    held = [pairs.tasks[t] for t in pairs.task]
+    name: dict[Hashable, tuple[str, str]] = {}
+    for task in held:
+        name[_content(task)] = min(name.get(_content(task), (task.suite, task.id)), (task.suite, task.id))
+    return [name[_content(task)] for task in held]
+
+
+def _content(task: Task) -> tuple[str, ...]:
+    """What a task says; its own name where it says nothing."""
+    return (task.text, task.context) if task.text or task.context else ("", task.suite, task.id)
 
 
 def _graphs(pairs: Pairs) -> list[Hashable]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from luthier.predictor.evaluation import why_not
 from luthier.predictor.logs import Logs
 from luthier.predictor.splits import SPLITS, families, folds, split_rows
 from luthier.predictor.testing import generated, shuffled
@@ -67,6 +68,26 @@ def test_equal_graphs_under_other_ids_stay_together(logs: Logs) -> None:
     both = replace(logs, workflows=(*logs.workflows, twin), workflow=np.where(logs.workflow == 0, place, logs.workflow))
     fold = folds(both, "workflow")
     assert len(np.unique(fold[both.graph == both.graph[np.argmax(logs.workflow == 0)]])) == 1
+
+
+def test_equal_tasks_under_other_ids_stay_together(logs: Logs) -> None:
+    twin = replace(logs.tasks[0], id="twin", suite="another")
+    place = logs.task.copy()
+    place[np.flatnonzero(place == 0)[::2]] = len(logs.tasks)
+    both = replace(logs, tasks=(*logs.tasks, twin), task=place)
+    for split in SPLITS:
+        assert (folds(both, split) == folds(logs, split)).all()
+
+
+def test_tasks_without_words_are_told_apart_by_their_ids(logs: Logs) -> None:
+    bare = replace(logs, tasks=tuple(replace(task, text="", context="") for task in logs.tasks))
+    assert (folds(bare, "task") == folds(logs, "task")).all()
+
+
+def test_one_task_under_many_ids_is_too_few_for_a_split(logs: Logs) -> None:
+    same = replace(logs, tasks=tuple(replace(task, text="Solve it.", context="") for task in logs.tasks))
+    assert why_not(same, "task") == "it takes more than one task with words of its own, and the logs have 1"
+    assert why_not(same, "pair") == ""
 
 
 def test_suites_that_share_tasks_are_one_family(logs: Logs) -> None:
