@@ -16,7 +16,7 @@ import numpy as np
 
 from .predictor import card as cards
 from .predictor.ability import Ability, Rasch
-from .predictor.baselines import Majority, SuiteMean
+from .predictor.baselines import GradientBoosting, LogisticRegression, Majority, SuiteMean
 from .predictor.card import Card, Figure
 from .predictor.checkpoint import Stored, save
 from .predictor.design import AXES, DEFAULT
@@ -47,8 +47,14 @@ def embed_texts(logs: Logs, encoder: Encoder, progress: Progress) -> None:
 
 def models_of(encoder: Encoder, axes: int) -> Mapping[str, Make]:
     """Ours and what it has to beat."""
-    ours = partial(Ability, encoder, axes=axes)
-    return {"majority": Majority, "suite mean": SuiteMean, "Rasch": Rasch, "luthier": ours}
+    return {
+        "majority": Majority,
+        "suite mean": SuiteMean,
+        "Rasch": Rasch,
+        "logistic": partial(LogisticRegression, encoder),
+        "boosting": partial(GradientBoosting, encoder),
+        "luthier": partial(Ability, encoder, axes=axes),
+    }
 
 
 def evaluate(

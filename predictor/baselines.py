@@ -87,31 +87,34 @@ class _OnFeatures:
         """Learn from scratch. Raises ValueError where there is no pair to learn from."""
         check(logs)
         self._logs, self._classifiers = logs, {}
-        self._features.fit(logs)
+        with threadpool_limits(1):  # these tables are small: more threads only wait for each other
+            self._features.fit(logs)
         return self
 
     def predict(self, pairs: Pairs) -> Estimates:
         """Raises ValueError before `fit`."""
         if self._logs is None:
             return estimates(np.zeros(0), pairs, None)
+        with threadpool_limits(1):
+            return estimates(self._probability(self._logs, pairs), pairs, self._features.suites)
+
+    def _probability(self, logs: Logs, pairs: Pairs) -> np.ndarray:
         found = np.full(len(pairs), 0.5)
         content, rates = self._features.content(pairs), self._features.rates(pairs)
         for known in product((True, False), repeat=2):
             rows = (rates.task_known == known[0]) & (rates.workflow_known == known[1])
             if rows.any():
                 table = np.hstack([content[rows], rates.of(*known)[rows]])
-                found[rows] = self._classifier(self._logs, *known).predict_proba(table)[:, 1]
-        return estimates(found, pairs, self._features.suites)
+                found[rows] = self._classifier(logs, *known).predict_proba(table)[:, 1]
+        return found
 
     def _classifier(self, logs: Logs, task: bool, workflow: bool) -> Any:
         """The one that knows past rates of the task or the workflow, or not."""
         if (task, workflow) not in self._classifiers:
             table = np.hstack([self._features.content(logs), self._features.past(logs).of(task, workflow)])
             weight = np.concatenate([logs.successes, logs.runs - logs.successes]) + DOUBT
-            with threadpool_limits(1):  # these tables are small: more threads only wait for each other
-                self._classifiers[task, workflow] = self._train(
-                    np.vstack([table, table]), np.repeat([1, 0], len(logs)), weight
-                )
+            label = np.repeat([1, 0], len(logs))
+            self._classifiers[task, workflow] = self._train(np.vstack([table, table]), label, weight)
         return self._classifiers[task, workflow]
 
     def _train(self, table: np.ndarray, label: np.ndarray, weight: np.ndarray) -> Any:
