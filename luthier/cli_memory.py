@@ -11,6 +11,7 @@ import typer
 
 from .cli_memory_evolve import evolve
 from .cli_memory_exchange import add_to
+from .cli_memory_trials import trials
 
 memory_app = typer.Typer(name="memory", help="Search, read and mend what past studies taught.", no_args_is_help=True)
 
@@ -172,4 +173,5 @@ def _print_json(told: Any) -> None:
 
 
 memory_app.command(epilog="Example: luthier memory evolve --model ollama:qwen2.5:14b --minutes 60")(evolve)
+memory_app.command(epilog="Example: luthier memory trials task-3f9a1c8d2e11 --near lr=0.01,layers=4")(trials)
 add_to(memory_app)

@@ -17,6 +17,7 @@ from .memory.place import memory_path
 from .memory.retrieval import embed_missing
 from .memory.sqlite_store import SQLiteStore
 from .memory.store import Filter, Store
+from .memory.task import Task
 from .trials.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,6 +55,21 @@ def revisions_of(store: Store, note: str) -> list[Note]:
         near = get_close_matches(note, [one.id for one in store.notes()], n=1, cutoff=NEAR)
         hint = f"did you mean {near[0]!r}?" if near else "`luthier memory list` names all"
         raise NoteMissing(f"an id must be that of a note, but there is no {note!r}; {hint}") from error
+
+
+def task_of(store: Store, note: str) -> Task:
+    """The task of a note.
+
+    Raises:
+        NoteMissing: an unknown id.
+        InputError: a note that is no task, or one whose words cannot be read as a task any more.
+    """
+    last = revisions_of(store, note)[-1]
+    if last.kind is not Kind.TASK:
+        raise InputError(f"the id must be that of a task, but {note} is a {last.kind}; `list --kind task` names them")
+    if (task := Task.read(last)) is None:
+        raise InputError(f"{note} cannot be read as a task, since its words were changed; `luthier memory undo` helps")
+    return task
 
 
 def filter_of(store: Store, kind: str | None, task: str | None) -> Filter:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from .memory.note import Author, Evidence, Link, Note
+from .memory.note import Author, Evidence, Link, Note, PastTrial
 from .memory.retrieval import Recalled
 from .words import config, duration, number
 
@@ -56,6 +56,21 @@ def found_table(found: Sequence[Recalled]) -> Table:
     for one in found:
         text = f"{escape(first_line(one.note))}\n[dim]{escape(plain(one.why))}[/]"
         table.add_row(f"{one.score:.2f}", one.note.id, text)
+    return table
+
+
+def trial_table(found: Sequence[tuple[float | None, PastTrial]], metric: str) -> Table:
+    """One row a trial, with its distance where there is one."""
+    far = any(distance is not None for distance, _ in found)
+    table = Table(box=None, pad_edge=False)
+    for heading in (*(("distance",) if far else ()), metric, "trial", "study", "configuration"):
+        table.add_column(heading, justify="right" if heading in ("distance", metric) else "left", overflow="fold")
+    for distance, row in found:
+        value = number(row.value) if row.value is not None else row.cause or row.state
+        first = (f"{distance:.3f}",) if distance is not None else ()
+        table.add_row(
+            *first, escape(value), str(row.number), escape(plain(row.study)), escape(plain(config(row.config)))
+        )
     return table
 
 

@@ -27,7 +27,7 @@ from luthier.models.errors import ModelMissing
 from luthier.models.fake import ScriptedChat
 from luthier.models.fake_embedder import HashEmbedder
 
-COMMANDS = ("search", "show", "list", "forget", "undo", "check", "graph", "evolve")
+COMMANDS = ("search", "show", "list", "trials", "forget", "undo", "check", "graph", "evolve")
 EXCHANGE = ("import", "export", "import-optuna", "import-csv")
 NASTY = "</script><script>document.title='taken over'</script>\x1b[31m <b>bold</b> [red]red[/]"
 TASK, TRIAL, OTHER = "task-0000aa", "trial-0000aa", "trial-0000bb"
@@ -202,7 +202,7 @@ def test_bad_input_is_one_message_and_exit_code_two(
 @pytest.mark.parametrize("name", COMMANDS)
 def test_looking_for_a_memory_that_is_not_there_makes_none(run: Callable[..., Any], name: str, tmp_path: Path) -> None:
     place = tmp_path / "new" / "memory.db"
-    args = [name, LESSON] if name in ("search", "show", "forget") else [name]
+    args = [name, LESSON] if name in ("search", "show", "trials", "forget") else [name]
     code, out, err = run(*args, memory=place)
     assert (code, out, err) == (2, "", f"error: no memory yet at {place}; luthier tune makes one\n")
     assert not place.parent.exists()
@@ -212,7 +212,7 @@ def test_looking_for_a_memory_that_is_not_there_makes_none(run: Callable[..., An
 def test_a_file_of_something_else_is_refused_and_stays(run: Callable[..., Any], name: str, tmp_path: Path) -> None:
     place = tmp_path / "notes.txt"
     place.write_text("My diary. " * 500)
-    args = [name, LESSON] if name in ("search", "show", "forget") else [name]
+    args = [name, LESSON] if name in ("search", "show", "trials", "forget") else [name]
     code, _, err = run(*args, memory=place)
     assert code == 2
     assert err.startswith(f"error: {place} must be")

@@ -1,0 +1,1 @@
+../../luthier/cli_memory_trials.py
