@@ -146,6 +146,7 @@ def without(workflow: LoggedWorkflow, node: int) -> LoggedWorkflow:
         operators=rest(workflow.operators),
         models=rest(workflow.models),
         conditional=rest(workflow.conditional),
+        decoding=rest(workflow.decoding),
         edges=tuple((place[a], place[b]) for (a, b), _ in kept),
         edge_types=tuple(kind for _, kind in kept),
     )

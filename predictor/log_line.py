@@ -5,6 +5,7 @@ FLORA's own code reads our lines, since it takes its six keys and leaves the oth
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -36,6 +37,7 @@ class LogLine(BaseModel):
     models: tuple[str, ...] = ()
     edge_type: tuple[str, ...] = ()
     conditional: tuple[bool, ...] = ()
+    decoding: tuple[dict[str, Any], ...] = ()
     parent: str = ""
     change: str = ""
     round: Annotated[int, Field(strict=True, ge=0, le=MAX_RUNS)] | None = None
@@ -65,6 +67,7 @@ def run_of(line: LogLine, domain: str = "") -> Run:
         models=line.models,
         edge_types=line.edge_type,
         conditional=line.conditional,
+        decoding=tuple(json.dumps(one, sort_keys=True) if one else "" for one in line.decoding),
         parent=line.parent,
         change=line.change,
         round=line.round,
@@ -104,6 +107,7 @@ def our_line(run: Run) -> dict[str, Any]:
         "models": list(workflow.models),
         "edge_type": list(workflow.edge_types),
         "conditional": list(workflow.conditional),
+        **({"decoding": [json.loads(one or "{}") for one in workflow.decoding]} if any(workflow.decoding) else {}),
         "parent": workflow.parent,
         "change": workflow.change,
         "round": workflow.round,

@@ -31,6 +31,7 @@ class LoggedWorkflow:
     models: tuple[str, ...] = ()  # "" where unknown, or where no model is asked
     edge_types: tuple[str, ...] = ()  # "data", "control" or "conditional", one an edge
     conditional: tuple[bool, ...] = ()  # whether a step may be skipped
+    decoding: tuple[str, ...] = ()  # how tokens are drawn, as JSON; "" where unknown, or where no model is asked
     parent: str = ""  # id of the workflow that it was made from
     change: str = ""  # what was changed against the parent, in words
     round: int | None = None  # place in the search that made it, from 1
@@ -39,7 +40,7 @@ class LoggedWorkflow:
         count = len(self.nodes)
         if not count:
             raise ValueError(f"workflow {self.id!r} needs at least one node; an empty graph says nothing")
-        blank = {"operators": "", "models": "", "conditional": False}
+        blank = {"operators": "", "models": "", "conditional": False, "decoding": ""}
         for name, empty in blank.items():
             given = getattr(self, name)
             if not given:
@@ -58,7 +59,10 @@ class LoggedWorkflow:
 
     @cached_property
     def graph_key(self) -> str:
-        """Equal for equal graphs: nodes with their words, operators and models, and edges, whatever id they go by."""
+        """Equal for equal graphs: nodes with their words, operators and models, and edges, whatever id they go by.
+
+        Decoding is no part of it: no log so far has two workflows that differ in nothing else.
+        """
         shape = [
             self.nodes,
             self.operators,

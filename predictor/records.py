@@ -49,6 +49,7 @@ class WorkflowRecord(BaseModel):
     operators: list[str] = []  # one a node
     models: list[str] = []  # one a node; "" where no model was asked
     prompt_hashes: list[str] = []
+    decoding: list[dict[str, Any]] = []  # one a node; empty where no model was asked
     ran: list[str] = []  # ids of the nodes in the order they ran, repeats included
     skipped: list[str] = []  # ids of the nodes that were planned and did not run
     planned: dict[str, Any] = {}  # the whole workflow, in the same keys and with `conditional`
@@ -82,7 +83,8 @@ def workflow_hash(workflow: Workflow) -> str:
     """Eight hexadecimal digits: equal for equal nodes (prompts, models and words included) and edges, whatever its
     name."""
     shape = {
-        "nodes": [n.model_dump() for n in workflow.nodes],
+        # What knows no decoding keeps the hash that it had before there was one.
+        "nodes": [n.model_dump(exclude=None if n.decoding else {"decoding"}) for n in workflow.nodes],
         "edges": [e.model_dump() for e in workflow.edges],
         "words": list(map(_text, workflow.nodes)),  # they may change between versions
     }
@@ -123,6 +125,7 @@ def _graph(name: str, workflow: Workflow) -> dict[str, Any]:
         "edge_type": [_type(edge) for edge in workflow.edges],
         "operators": [node.operator for node in workflow.nodes],
         "models": [node.model for node in workflow.nodes],
+        "decoding": [node.decoding for node in workflow.nodes],
     }
 
 

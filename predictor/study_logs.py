@@ -24,7 +24,7 @@ from .workflow import Workflow
 
 FILE = "workflows.jsonl"
 SUITE = "tuning"
-_GRAPH = ("workflow_id", "nodes", "edge_index", "edge_type", "operators", "models")  # of a record
+_GRAPH = ("workflow_id", "nodes", "edge_index", "edge_type", "operators", "models", "decoding")  # of a record
 _NO_TASK = {"task_id": "", "task": "", "label": 0, "suite": SUITE}
 NO_LABEL = "trials without a label: nothing stood there to be beaten"
 

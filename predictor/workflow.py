@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..models.decoding import Decoding
+
 if TYPE_CHECKING:
     import networkx as nx
 
 Agent = Literal["summarizer", "memory", "advisors", "planner", "critic", "gate", "coder", "runner", "study"]
 Kind = Literal["data", "control"]
+# What every step asks for at first: the likeliest tokens. How many there may be hangs on what is asked, and a refused
+# answer is asked for again, warmer: `calls.jsonl` has each call's own.
+DECODING = {name: value for name, value in Decoding().as_dict().items() if name not in ("max_tokens", "seed")}
 
 
 class _Frozen(BaseModel):
@@ -30,6 +35,7 @@ class Node(_Frozen):
     view: str = ""  # what the prompt stresses: "explore", "exploit" or nothing
     model: str = ""  # filled in when the workflow is bound to a model
     prompt_hash: str = ""  # of the prompt file, filled in at the same time
+    decoding: dict[str, float] = {}  # how the model's tokens are drawn, in the words of `models.decoding.Decoding`
 
 
 class Edge(_Frozen):
@@ -108,9 +114,10 @@ class Workflow(_Frozen):
         return [edge for edge in self.edges if edge.source == name and edge.kind == "control"]
 
     def bound(self, model: str, prompt_hashes: Mapping[str, str]) -> Workflow:
-        """The same workflow, with the model's name and the prompts' hashes in the nodes that ask one."""
+        """The same workflow, with the model's name, the prompts' hashes and the decoding in the nodes that ask one."""
+        asked = {"model": model, "decoding": DECODING if model else {}}
         nodes = [
-            node.model_copy(update={"model": model, "prompt_hash": prompt_hashes.get(node.prompt, "")})
+            node.model_copy(update={**asked, "prompt_hash": prompt_hashes.get(node.prompt, "")})
             if node.prompt
             else node
             for node in self.nodes

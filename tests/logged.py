@@ -37,6 +37,7 @@ def workflows(draw: st.DrawFn, name: str) -> LoggedWorkflow:
         models=tuple(draw(st.lists(TEXTS, **each))),
         edge_types=types,
         conditional=tuple(draw(st.lists(st.booleans(), **each))),
+        decoding=tuple(draw(st.lists(st.sampled_from(("", '{"temperature": 0.5, "top_p": 1}')), **each))),
         parent=draw(TEXTS),
         change=draw(TEXTS),
         round=draw(st.none() | st.integers(1, 99)),

@@ -94,6 +94,8 @@ class TestStudies:
         assert "repair" in one.operators  # planned, though nothing crashed
         assert set(one.models) == {"", "random"}
         assert one.id.startswith("planner-critic/")
+        greedy = '{"repetition_penalty": 1.0, "temperature": 0.0, "top_k": 0, "top_p": 1.0}'
+        assert set(zip(one.models, one.decoding, strict=True)) == {("", ""), ("random", greedy)}
 
     def test_a_workflow_is_asked_about_as_it_was_learnt_from(self, tmp_path: Path) -> None:
         logs = read_studies(tuned(tmp_path / "s", workflow="debate"))

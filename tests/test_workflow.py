@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from luthier.predictor.records import WorkflowLog, WorkflowRecord, executed, record_of, workflow_hash
 from luthier.predictor.shape import always_run, without_loops
-from luthier.predictor.workflow import WORKFLOWS, Edge, Node, Workflow, workflow_named
+from luthier.predictor.workflow import DECODING, WORKFLOWS, Edge, Node, Workflow, workflow_named
 
 A = Node(id="a", agent="summarizer", operator="summarize")
 B = Node(id="b", agent="runner", operator="run")
@@ -61,6 +61,7 @@ def test_data_comes_out_as_it_went_in(name: str) -> None:
     assert Workflow.model_validate_json(workflow.model_dump_json()) == workflow
     assert {node.model for node in workflow.nodes if node.prompt} <= {"m"}
     assert {node.model for node in workflow.nodes if not node.prompt} == {""}
+    assert all(node.decoding == (DECODING if node.prompt else {}) for node in workflow.nodes)
     graph = workflow.to_networkx()
     assert dict(graph.nodes(data="prompt_hash")) == {n.id: n.prompt_hash for n in workflow.nodes}
     assert graph.number_of_edges() == len(workflow.edges)
