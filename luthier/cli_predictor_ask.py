@@ -35,7 +35,9 @@ def add_to(app: typer.Typer) -> None:
         predict_pair
     )
     app.command("probes", epilog="Example: luthier predictor probes mine.json --suite GSM8K --count 3")(choose_probes)
-    app.command("explain", epilog='Example: luthier predictor explain GSM8K/22 "What is 17 x 23?"')(explain_pair)
+    app.command("explain", epilog='Example: luthier predictor explain planner-critic "Tune val_loss of train.py"')(
+        explain_pair
+    )
     app.command("card", epilog="Example: luthier predictor card --model mine")(show_card)
 
 

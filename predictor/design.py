@@ -73,10 +73,11 @@ class Design:
             suites = sorted({item.suite for item in items})
             scopes = [WITHIN, *(set(self.apart) & set(suites))] if part in TASK_PARTS else suites
             for scope in [*sorted(scopes), *([EVERYWHERE] if len(set(suites) - set(self.apart)) > 1 else [])]:
-                self._scale(part, scope, [item for item in items if self._inside(scope, item.suite)])
+                self._scale(part, scope, [item for item in items if self.inside(scope, item.suite)])
         return self
 
-    def _inside(self, scope: str, suite: str) -> bool:
+    def inside(self, scope: str, suite: str) -> bool:
+        """Whether the weights of a scope are for a suite's features."""
         return scope == suite or (scope in (WITHIN, EVERYWHERE) and suite not in self.apart)
 
     def _scale(self, part: str, scope: str, items: Sequence[Any]) -> None:
@@ -144,7 +145,7 @@ class Design:
         found = list[sp.csr_matrix]()
         for (name, scope), scaling in self.scalings.items():
             if name == part:
-                inside = np.array([self._inside(scope, suite) for suite in suites], bool)
+                inside = np.array([self.inside(scope, suite) for suite in suites], bool)
                 found.append(sp.csr_matrix(np.where(inside[:, None], scaling(features, suites), 0.0))[place])
         return found
 

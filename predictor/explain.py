@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from .ability import Ability
-from .design import EVERYWHERE, WITHIN
+from .design import EVERYWHERE
 from .logs import LoggedWorkflow, Pairs, Task
 
 _Item = TypeVar("_Item")
@@ -67,7 +67,7 @@ def parts_of(ability: Ability, workflow: LoggedWorkflow, task: Task) -> list[Par
             variance = float(variances[block.name])
         name, _, scope = block.name.partition(":")
         whose = task if _PART_OF.get(name) == DIFFICULTY else workflow
-        if scope and scope not in (EVERYWHERE, WITHIN, whose.suite):
+        if scope and not ability.design.inside(scope, whose.suite):
             continue
         of, by = _named(name)
         by = f"{by}, all suites" if scope == EVERYWHERE else by

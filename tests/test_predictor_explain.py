@@ -56,6 +56,8 @@ def test_a_task_of_a_suite_apart_is_explained_to_a_workflow_of_another() -> None
         assert np.isclose(sum(part.value for part in parts), told)
     said = {part.by: part for part in parts_of(ability, logs.workflows[0], tasks[0]) if part.known and part.value}
     assert "surface" in said
+    names = [(part.of, part.by) for part in parts_of(ability, flow, tasks[0])]
+    assert len(set(names)) == len(names)  # what its suite has no part in is not told
 
 
 def test_what_was_never_run_has_no_part_of_its_own(ability: Ability) -> None:
