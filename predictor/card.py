@@ -13,10 +13,13 @@ from .logs import Logs
 from .splits import QUESTIONS
 
 CANNOT = (
-    "On a suite that is not in its logs it abstains; its probability there is a guess.",
+    "On a suite that is not in its logs it abstains, by the suite's name alone; its probability there is a guess. Logs "
+    "that name no suite are one suite, in which it never abstains.",
     "A new task or workflow is judged by its features alone: trust the figures of the splits `task` and `workflow`.",
-    "It tells language models, prompts and decodings apart only as far as the logs name them.",
-    "It learnt what happened, not why: a part of the logit is no cause, and a change of a workflow is a new workflow.",
+    "It tells language models and prompts apart only as far as the logs name them, and decodings not at all.",
+    "A workflow is new once the words of a step, an operator, a model or an edge changes in the log; what no log says, "
+    "such as the text of a prompt's file of `luthier tune`, it does not see.",
+    "It learnt what happened, not why: a part of the logit is no cause.",
 )
 NO_TEXTS = "It reads no texts, as no embedder was there when it was trained."
 NO_FIGURES = "It was not evaluated, so nothing is known of its errors; train it without --no-evaluate."
