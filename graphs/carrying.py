@@ -56,7 +56,7 @@ def _turn(parts: Parts, number: int, before: Mapping[str, Any]) -> Turn:
         return kept
     study = parts.study
     model = "none" if parts.caller is None else parts.caller.name
-    turn = draw(parts.gates, parts.able(), model, parts.trials, study.direction, number=number, seed=study.seed)
+    turn = draw(parts.gates, parts.able(), model, parts.trials, study.direction, number=number, seed=study.lots)
     for line in _words(turn):
         parts.hear(number, line["role"], line["text"])
     return turn

@@ -57,7 +57,7 @@ def draw_node(state: State, parts: Parts, node: Node) -> Update:
     if space is None or len(candidates) < 2:
         return ADVISORS
     places = eligible(parts.context(), candidates, space)
-    seed = seed_for(parts.study.seed, state["number"], f"chance {len(state.get('skips', []))}")
+    seed = seed_for(parts.study.lots, state["number"], f"chance {len(state.get('skips', []))}")
     drawn = candidates[places[int(np.random.default_rng(seed).integers(len(places)))]]
     choice = Choice(config=dict(drawn.config), source=drawn.source, reason=drawn.reason, share=1 / len(places))
     said = say("chance", f"drew {drawn.source}'s of {len(places)} candidates: {drawn.reason}")

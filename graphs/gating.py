@@ -117,7 +117,7 @@ def draw(
     Args:
         workflows: by name, bound to `model`.
         trials: the finished ones.
-        seed: of the study.
+        seed: of the study's lots.
     """
     if len(workflows) == 1 or number == 0:
         name, one = next(iter(workflows.items()))

@@ -29,7 +29,7 @@ def judge_node(state: State, parts: Parts, node: Node) -> Update:
     if not judged.skip:
         return RUN
     skip = _skip(state["choice"], judged)
-    if _audited(parts, state["number"], len(skips)):
+    if audited(parts.study.lots, state["number"], len(skips), parts.gates.audits):
         return {**RUN, "audit": skip, "said": say("gate", f"{judged.reason}; it runs all the same, as an audit")}
     if len(skips) >= MAX_SKIPS:
         return _least_hopeless(state, parts, [*skips, skip])
@@ -49,9 +49,16 @@ def _skip(choice: Choice, judged: Judgement) -> Skip:
     )
 
 
-def _audited(parts: Parts, number: int, skips: int) -> bool:
-    draw = np.random.default_rng(seed_for(parts.study.seed, number, f"audit {skips}")).random()
-    return bool(draw < parts.gates.audits)
+def audited(lots: int, number: int, skips: int, rate: float) -> bool:
+    """Whether a refused candidate runs all the same.
+
+    Args:
+        lots: the seed of the study's lots.
+        number: of the trial.
+        skips: how many were skipped in it before.
+        rate: the share that is to run.
+    """
+    return bool(np.random.default_rng(seed_for(lots, number, f"audit {skips}")).random() < rate)
 
 
 def _least_hopeless(state: State, parts: Parts, skips: list[Skip]) -> Update:

@@ -13,17 +13,19 @@ import pytest
 from doubles import SPACE, FunctionRunner, Listening
 
 from luthier.graphs.events import Said, Warned
-from luthier.graphs.gating import Gates
+from luthier.graphs.gating import Gates, draw
+from luthier.graphs.judging import audited
 from luthier.graphs.loop import AUTO, WITH_MODEL, tune_study
 from luthier.models.errors import ModelMissing
 from luthier.models.fake import RandomChat, ScriptedChat
 from luthier.predictor.audits import MAX_SKIPS
 from luthier.predictor.trial_gate import Judgement
 from luthier.predictor.turns import Arm, Drawn, Turn
+from luthier.predictor.workflow import WORKFLOWS
 from luthier.trials.records import Candidate, Config, Direction, Trial
 from luthier.trials.space import Space
 from luthier.trials.spec import Budget
-from luthier.trials.study import Study
+from luthier.trials.study import INFO, Study, lots_of
 
 
 def bowl(config: Config) -> float | None:
@@ -132,15 +134,53 @@ def test_an_audit_runs_what_was_refused(study: Study) -> None:
     assert study.finished[0].extra["audit"] is None
 
 
-def test_audits_are_drawn_by_the_seed(tmp_path: Path) -> None:
-    def audited(name: str, seed: int) -> list[bool]:
-        place = tmp_path / name
-        one = Study.create(place, name="s", space=SPACE, metric="loss", direction=Direction.MINIMIZE, seed=seed)
-        tune(one, 12, gates=Gates(judge=Refusing(lambda c: True), audits=0.3), advisors=[Drawing()])
-        return [t.extra["audit"] is not None for t in one.finished]
+def test_the_same_study_made_again_draws_the_same_lots(tmp_path: Path) -> None:
+    def ran_anyway(parent: str, name: str, **options: Any) -> list[bool]:
+        place = tmp_path / parent / name
+        one = Study.create(place, name="s", space=SPACE, metric="loss", direction=Direction.MINIMIZE, **options)
+        gates = Gates(judge=Refusing(lambda c: True), audits=0.3)
+        tune(one, 4, gates=gates, advisors=[Drawing()])
+        one.close()
+        tune(again := Study.open(place), 9, gates=gates, advisors=[Drawing()])
+        return [t.extra["audit"] is not None for t in again.finished]
 
-    assert audited("a", 1) == audited("b", 1)
-    assert any(audited("c", 1)) or any(audited("d", 2))
+    assert ran_anyway("a", "s") == ran_anyway("b", "s")
+    assert len({tuple(ran_anyway(f"c{seed}", "s", seed=seed)) for seed in range(3)}) > 1
+    assert len({tuple(ran_anyway("d", f"s-{number}")) for number in range(3)}) > 1
+
+
+def test_lots_of_studies_with_one_seed_are_independent_and_as_frequent_as_they_say(tmp_path: Path) -> None:
+    rate, places, studies = 0.05, 40, 200
+    lots = [lots_of(tmp_path / f"s{number}", {"name": f"s{number}", "seed": 0}) for number in range(studies)]
+    drawn = np.array([[audited(lot, place, 0, rate) for place in range(places)] for lot in lots])
+    share, error = drawn.mean(), (rate * (1 - rate) / drawn.size) ** 0.5
+    assert abs(share - rate) < 4 * error
+    # Shared lots would put each study's audits at the same places: all or nothing of a column.
+    assert drawn.mean(axis=0).max() < 5 * rate
+    assert len({row.tobytes() for row in drawn}) > studies / 2
+
+
+def test_what_gate_1_draws_is_not_shared_by_studies_of_one_seed(tmp_path: Path) -> None:
+    def floor(name: str) -> list[int]:
+        one = Study.create(tmp_path / name, name=name, space=SPACE, metric="loss", direction=Direction.MINIMIZE)
+        flows = {flow: WORKFLOWS[flow] for flow in WITH_MODEL}
+        turns = (draw(Gates(), flows, "m", [], one.direction, number=n, seed=one.lots) for n in range(1, 120))
+        return [number for number, turn in enumerate(turns, 1) if turn["random"]]
+
+    found = [floor(name) for name in "abc"]
+    assert len({tuple(places) for places in found}) == 3
+    assert all(0 < len(places) < 20 for places in found)
+
+
+def test_a_study_from_before_lots_has_its_own_ones_and_keeps_them(study: Study, tmp_path: Path) -> None:
+    def aged(one: Study) -> int:
+        info = {fact: told for fact, told in one._info.items() if fact != "lots"}
+        one._storage.set_study_user_attr(one._id, INFO, info)
+        return Study.open(one.folder).lots
+
+    other = Study.create(tmp_path / "o" / "s", name="s", space=SPACE, metric="loss", direction=Direction.MINIMIZE)
+    assert other.lots == study.lots
+    assert aged(other) != aged(study) == Study.open(study.folder).lots
 
 
 def half(config: Config) -> float | None:

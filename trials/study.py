@@ -8,6 +8,7 @@ leaves it either running, and then it is attempted again, or finished, and then 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import logging
 import os
@@ -43,6 +44,7 @@ class Study:
         self.name, self.metric, self.seed = str(info["name"]), str(info["metric"]), int(info["seed"])
         self.direction = Direction(info["direction"])
         self.uid = str(info.get("uid") or folder.resolve())  # the same wherever the folder is moved
+        self.lots = int(info["lots"]) if "lots" in info else _number(self.uid)  # the seed of what is drawn by lot
         self._finished: dict[int, Trial] = {}  # finished trials never change but by `annotate`
 
     @classmethod
@@ -75,6 +77,7 @@ class Study:
             "space": _write_space(space),
             "spec": dict(spec or {}),
         }
+        info["lots"] = lots_of(folder, info)
         _make_database(folder / DATABASE, name, direction, info)
         return cls.open(folder)
 
@@ -311,6 +314,17 @@ class Study:
 
     def _get(self, number: int) -> Trial:
         return self._finished.get(number) or to_trial(self._storage.get_trial(self._trial_id(number)))
+
+
+def lots_of(folder: Path, info: Mapping[str, Any]) -> int:
+    """The seed of a new study's lots: another one for each of the studies beside one another, which share the default
+    seed and are pooled in accounts; the same for the same study made again in a folder of that name."""
+    told = [info.get(fact) for fact in ("name", "seed", "metric", "direction", "space")]
+    return _number(json.dumps([folder.resolve().name, *told, info.get("spec", {}).get("run")]))
+
+
+def _number(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
 def _make_database(path: Path, name: str, direction: Direction, info: Mapping[str, Any]) -> None:
