@@ -184,7 +184,9 @@ class Open:
     def _planned(self, name: str, model: BaseChatModel | None, model_name: str, number: int) -> tuple[Parts, State]:
         """The state of the tuning graph when a workflow has planned the next trial and nothing of it is run yet."""
         asks = workflow_named(name).uses_model and model is not None
-        turn = Turn(workflow=name, model=model_name if asks else "none", probability=1.0, random=False, reason="")
+        turn = Turn(
+            workflow=name, model=model_name if asks else "none", probability=1.0, random=False, reason="", arms=[]
+        )
         workflow = workflow_named(name).bound(model_name if asks else "", prompt_hashes())
         parts = Parts(
             study=self._study,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from ..agents.critic import Worth
 from ..predictor.derived import Derived
@@ -121,7 +121,7 @@ def draw(
     """
     if len(workflows) == 1 or number == 0:
         name, one = next(iter(workflows.items()))
-        return Turn(workflow=name, model=_model(one, model), probability=1.0, random=False, reason="")
+        return Turn(workflow=name, model=_model(one, model), probability=1.0, random=False, reason="", arms=[])
     drawn = gates.rule(
         _arms(gates, workflows, model),
         turns_of(trials, direction),
@@ -129,13 +129,7 @@ def draw(
         index=number,
         past=gates.past,
     )
-    return Turn(
-        workflow=drawn.arm.workflow,
-        model=drawn.arm.model,
-        probability=drawn.probability,
-        random=drawn.random,
-        reason=drawn.reason,
-    )
+    return cast(Turn, drawn.record())
 
 
 def _arms(gates: Gates, workflows: Mapping[str, Workflow], model: str) -> list[Arm]:

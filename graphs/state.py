@@ -38,6 +38,7 @@ class Turn(TypedDict):
     probability: float  # with which it got the turn
     random: bool  # by exploration alone
     reason: str
+    arms: list[dict[str, Any]]  # all that could have got it, with their probabilities and what was believed of them
 
 
 class Saying(TypedDict):

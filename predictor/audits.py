@@ -56,7 +56,7 @@ class Turn:
     study: str
     gain: float | None  # None where there was nothing to beat
     model: bool  # whether its workflow asks a model
-    probability: float  # with which that workflow was drawn
+    asks: float | None  # the probability that one of those that do was drawn; None where the trial does not tell
     tokens: float
     model_seconds: float
 
@@ -120,10 +120,20 @@ def _turns(trials: Sequence[Trial], direction: Direction, study: str) -> Iterato
             study,
             None if gained is None else min(gained, CAP),
             credit_of(trial).model != NO_MODEL,
-            probability,
+            _asks(drawn),
             max(finite(trial.extra.get("tokens")) or 0.0, 0.0),
             max(finite(trial.extra.get("model_seconds")) or 0.0, 0.0),
         )
+
+
+def _asks(drawn: object) -> float | None:
+    """The probability that the turn went to a model, whichever of its workflows."""
+    arms = drawn.get("arms") if isinstance(drawn, Mapping) else None
+    if not isinstance(arms, list | tuple) or not all(isinstance(arm, Mapping) for arm in arms):
+        return None
+    shares = [finite(arm.get("probability")) for arm in arms if arm.get("model") != NO_MODEL]
+    known = [share for share in shares if share is not None and 0 <= share <= 1]
+    return min(sum(known), 1.0) if arms and len(known) == len(shares) else None
 
 
 def _judges(trial: Trial, direction: Direction) -> bool:

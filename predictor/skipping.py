@@ -11,8 +11,10 @@ An audited candidate was refused like the skipped ones, and only a lot decided t
 refused at the same rate; where studies had different rates, each audit is weighted by (1 - rate) / rate, and the
 weights are brought to the number of skips that is known (Horvitz and Thompson 1952; Hajek 1971).
 
-**For gate 1**, the same over turns whose workflow was drawn: weighted by 1 / probability, those with a model and those
-without tell what each kind of workflow gains on average, every one of a kind counting alike.
+**For gate 1**, the same over turns whose workflow was drawn. A turn with a model stands for those without: where a
+model got the turn with probability p, it is weighted by (1 - p) / p, so that the weighted turns with a model are spread
+over a study like those without. These count as they were: what ran in them, the advisors' choice mostly and chance's
+rarely, is what the model's turns are compared with. Turns that do not tell p are left out.
 
 Intervals are of 95 %, and honest where nothing was seen: see `bounded.py`.
 """
@@ -171,11 +173,10 @@ def _sum(parts: Sequence[Estimate]) -> Estimate:
 
 
 def _lost_turns(asked: Sequence[Turn], without: Sequence[Turn]) -> Estimate | None:
-    means = []
-    for kind in (asked, without):
-        known = [turn for turn in kind if turn.gain is not None]
-        if len(known) < ENOUGH:
-            return None
-        weights = [1 / turn.probability for turn in known]
-        means.append(bounded_mean([turn.gain or 0.0 for turn in known], weights, bound=CAP))
-    return means[0].minus(means[1]).times(len(without))
+    # One that nobody else could have had stands for none.
+    known, spared = ([t for t in kind if t.gain is not None and 0 < (t.asks or 0.0) < 1] for kind in (asked, without))
+    if min(len(known), len(spared)) < ENOUGH:
+        return None
+    weights = [1 / turn.asks - 1 for turn in known if turn.asks]
+    gained = bounded_mean([turn.gain or 0.0 for turn in known], weights, bound=CAP)
+    return gained.minus(bounded_mean([turn.gain or 0.0 for turn in spared], bound=CAP)).times(len(spared))

@@ -42,6 +42,11 @@ class Estimate:
     welcome: float  # from 1 for a model's first turn to 0
     probability: float  # of getting the turn
 
+    def record(self) -> dict[str, Any]:
+        """What the trial keeps of it; all but the probability to four digits."""
+        believed = {name: float(f"{getattr(self, name):.4g}") for name in ("ratio", "low", "high", "cost")}
+        return {"workflow": self.workflow, "model": self.model, "probability": self.probability, **believed}
+
 
 @dataclass(frozen=True)
 class Drawn:
@@ -61,6 +66,7 @@ class Drawn:
             "probability": self.probability,
             "random": self.random,
             "reason": self.reason,
+            "arms": [one.record() for one in self.estimates],
         }
 
 

@@ -130,10 +130,11 @@ def test_what_says_nothing_about_a_candidate_is_no_audit() -> None:
 
 def test_skips_and_what_ran_instead_and_turns_are_read() -> None:
     turn = {"workflow": "planner", "model": "m", "probability": 0.4, "random": False, "reason": ""}
+    arms = [{"model": "m", "probability": 0.125}, {"model": "m", "probability": 0.25}, {"model": "none"}]
     found = facts_of(
         [
             trial(1, 0.9, skips=[SKIP, SKIP], turn=turn, tokens=100, model_seconds=3.0),
-            trial(2, 1.0, turn={**turn, "workflow": "advisors", "model": "none"}),
+            trial(2, 1.0, turn={**turn, "workflow": "advisors", "model": "none", "arms": arms}),
             trial(3, 1.0, turn={**turn, "probability": 1.0}),  # nothing was chosen
         ],
         Direction.MINIMIZE,
@@ -141,7 +142,7 @@ def test_skips_and_what_ran_instead_and_turns_are_read() -> None:
     )
     assert len(found.skips) == 2
     assert [one.gain for one in found.instead] == pytest.approx([0.2])
-    assert [(one.model, one.tokens, one.probability) for one in found.turns] == [(True, 100, 0.4), (False, 0, 0.4)]
+    assert [(one.model, one.tokens, one.asks) for one in found.turns] == [(True, 100, None), (False, 0, 0.375)]
 
 
 JUNK = st.recursive(
@@ -194,7 +195,7 @@ def test_audits_of_a_rare_lot_stand_for_more() -> None:
 
 
 def test_turns_without_a_model_save_what_the_model_takes_in_its_own() -> None:
-    asked = Turn("a", 0.1, model=True, probability=0.5, tokens=100.0, model_seconds=2.0)
+    asked = Turn("a", 0.1, model=True, asks=0.5, tokens=100.0, model_seconds=2.0)
     without = replace(asked, gain=0.0, model=False, tokens=0.0, model_seconds=0.0)
     elsewhere = replace(without, study="b")  # no model there to be spared
     turns = savings_of(Facts(turns=(asked,) * 60 + (without,) * 80 + (elsewhere,) * 9)).turns
@@ -209,11 +210,42 @@ def test_turns_without_a_model_save_what_the_model_takes_in_its_own() -> None:
     assert (alone.turns, alone.tokens, alone.lost) == (0, None, None)
 
 
-def test_turns_are_weighted_by_how_unlikely_they_were() -> None:
+def test_a_turn_of_the_model_stands_for_turns_without_it_that_were_as_likely() -> None:
     turns = [Turn("a", 1.0, True, 0.5, 0.0, 0.0)] * 50 + [Turn("a", 0.0, True, 0.05, 0.0, 0.0)] * 50
-    found = savings_of(Facts(turns=(*turns, *[Turn("a", 0.0, False, 0.5, 0.0, 0.0)] * 100))).turns
+    without = [Turn("a", 0.0, False, 0.5, 0.0, 0.0)] * 100
+    found = savings_of(Facts(turns=(*turns, *without))).turns
     assert found.lost is not None
-    assert found.lost.value == pytest.approx(100 * 2 / 22)
+    assert found.lost.value == pytest.approx(100 * 1 / 20)
+    untold = [replace(turn, asks=None) for turn in turns]  # as in a study from before probabilities were kept
+    assert savings_of(Facts(turns=(*untold, *without))).turns.lost is None
+
+
+def test_what_turns_without_the_model_were_is_what_it_is_compared_with() -> None:
+    rng, worth, found = np.random.default_rng(0), {"advisors": 0.5, "chance": 0.0, "planner": 0.3}, []
+    for _ in range(60):
+        facts, lost = simulated_turns(rng, worth)
+        estimate = savings_of(facts).turns.lost
+        assert estimate is not None
+        found.append((estimate.value - lost, estimate.low <= lost <= estimate.high, lost))
+    errors, held, truths = map(np.array, zip(*found, strict=True))
+    assert truths.mean() < 0  # the model gains less than what ran without it, though more than chance
+    assert abs(errors.mean()) < 4 * errors.std() / len(errors) ** 0.5
+    assert held.mean() >= 0.9
+
+
+def simulated_turns(rng: np.random.Generator, worth: dict[str, float]) -> tuple[Facts, float]:
+    """20 studies of 40 turns in which gains fade and the model loses its turns, and what those without it lost."""
+    turns, lost = [], 0.0
+    for study in range(20):
+        for index in range(1, 41):
+            asks = float(np.exp(-index / 15) * 0.6 + 0.05)
+            chances = {"planner": asks, "chance": 0.15 * asks, "advisors": 1 - 1.15 * asks}
+            name = str(rng.choice(list(chances), p=list(chances.values())))
+            fades = index**-0.5
+            gain = float(rng.random() < worth[name] * fades)
+            turns.append(Turn(str(study), gain, name == "planner", asks, 0.0, 0.0))
+            lost += (worth["planner"] - worth[name]) * fades * (name != "planner")
+    return Facts(turns=tuple(turns)), lost
 
 
 def test_the_simulated_studies_are_estimated_right_on_average() -> None:

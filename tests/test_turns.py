@@ -57,6 +57,7 @@ def test_every_draw_has_its_probability_and_can_be_made_again(turns: list[Turn],
     assert min(shares) > 0
     assert drawn.probability == shares[ARMS.index(drawn.arm)]
     assert drawn.record()["probability"] == drawn.probability
+    assert [arm["probability"] for arm in drawn.record()["arms"]] == shares  # what an account of the turns needs
 
 
 def test_the_probability_is_how_often_an_arm_is_drawn() -> None:
