@@ -36,23 +36,33 @@ class Prior:
 
     def __call__(self, workflows: Sequence[Workflow]) -> list[float | None]:
         """The probability that each beats what the advisors alone would try; None where the predictor abstains."""
+        from .models.errors import ModelError, ModelSpecError
         from .predictor.logs import Task
         from .predictor.study_logs import SUITE, as_planned, tuning_task
         from .predictor_ask import pairs_of
 
+        nothing: list[float | None] = [None] * len(workflows)
         if (ability := self._read()) is None:
-            return [None] * len(workflows)
+            return nothing
         study = self._study
         task = Task(study.name, SUITE, tuning_task(study.metric, study.direction, study.name))
-        found = ability.predict(pairs_of([(as_planned(one), task) for one in workflows]))
+        try:
+            found = ability.predict(pairs_of([(as_planned(one), task) for one in workflows]))
+        except (ModelSpecError, ModelError) as error:  # of the embedder: a server that is gone, a damaged file
+            self._give_up(f"the predictor cannot read texts: {error}")
+            return nothing
         known = zip(found.probability.tolist(), found.abstains.tolist(), strict=True)
         return [None if abstains else probability for probability, abstains in known]
 
+    def _give_up(self, why: str) -> None:
+        self._ability = None
+        self._listen(Warned(f"{why}; {_TURNS_TELL}"))
+
     def _read(self) -> Ability | None:
-        """The user's own predictor, else the one that ships; without its embedder nothing is said of the latter."""
+        """The user's own predictor, else the one that ships."""
         from .predictor.errors import CheckpointFault
         from .predictor.study_logs import SUITE
-        from .predictor_open import NAME, checkpoint_path, open_ability, open_checkpoint
+        from .predictor_open import open_ability, open_checkpoint
 
         if self._opened:
             return self._ability
@@ -60,8 +70,7 @@ class Prior:
         try:
             self._ability = open_ability(open_checkpoint(None))
         except CheckpointFault as error:
-            if checkpoint_path(NAME).is_file():
-                self._listen(Warned(f"{error}; {_TURNS_TELL}"))
+            self._give_up(str(error))
             return None
         if SUITE not in self._ability.design.suites:
             self._listen(Warned(f"your predictor has not seen suite {SUITE!r}; {_TURNS_TELL}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -65,7 +66,7 @@ def open_checkpoint(given: str | None) -> Stored:
     own = checkpoint_path(given or NAME)
     places = [Path(given).expanduser()] if given and given.endswith(ENDING) else [own, *([] if given else [_shipped()])]
     for place in places:
-        if place.is_file():
+        if os.path.lexists(place):  # also a link to nowhere, of which its owner should hear
             return read(place)
     raise CheckpointFault(f"{places[0]}: no predictor is here yet; make one: luthier predictor train")
 
@@ -78,16 +79,16 @@ def open_ability(stored: Stored) -> Ability:
     """The predictor of a checkpoint with its embedder.
 
     Raises:
-        CheckpointFault: the embedder is not here, or another one.
+        CheckpointFault: the embedder is not here, does not answer, or is another one.
     """
     from .models import embedder as embedders
     from .models.errors import ModelError, ModelSpecError
 
     try:
         opened = embedders.open_embedder(stored.spec) if stored.embedder != "none" else None
+        return stored.ability(with_known(Encoder(opened)))
     except (ModelSpecError, ModelError) as error:
         raise CheckpointFault(f"{stored.path}: it reads texts by {stored.embedder}, but {error}") from error
-    return stored.ability(with_known(Encoder(opened)))
 
 
 def open_encoder(spec: str) -> Encoder:

@@ -92,8 +92,7 @@ def read(path: Path) -> Stored:
     """Read a checkpoint. Nothing in it is executed.
 
     Raises:
-        FileNotFoundError: there is none.
-        CheckpointFault: it is damaged, holds objects, or has another version.
+        CheckpointFault: it is no file, is damaged, holds objects, or has another version.
     """
     import torch
 
@@ -122,7 +121,14 @@ def read(path: Path) -> Stored:
 
 def _check_bytes(path: Path) -> None:
     """Raises CheckpointFault where a file is no zip, or its bytes are not those that were written: PyTorch reads on."""
-    with path.open("rb") as file:
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise CheckpointFault(
+            f"{path}: a checkpoint must be a file that can be read, but this cannot ({error.strerror}); move it away, "
+            "or train again: luthier predictor train"
+        ) from error
+    with file:
         try:
             damaged = zipfile.ZipFile(file).testzip()
         except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from luthier.graphs.events import Warned
 from luthier.graphs.gating import Gates
 from luthier.graphs.loop import tune_study
 from luthier.models.catalogue import EMBEDDER, present
+from luthier.models.errors import ModelDown
 from luthier.models.fake import RandomChat
+from luthier.models.fake_embedder import HashEmbedder
 from luthier.predictor.ability import Ability
 from luthier.predictor.card import Card
 from luthier.predictor.checkpoint import save
@@ -46,6 +49,28 @@ def study(tmp_path: Path) -> Study:
     return Study.create(place, name="s", space=SPACE, metric="loss", direction=Direction.MINIMIZE)
 
 
+class Gone(HashEmbedder):
+    """Behind a server that goes away after so many answers."""
+
+    def __init__(self, answers: int) -> None:
+        super().__init__()
+        self._answers = answers
+
+    def _ask(self) -> None:
+        self._answers -= 1
+        if self._answers < 0:
+            raise ModelDown("the server is gone")
+
+    @property
+    def size(self) -> int:
+        self._ask()
+        return super().size
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        self._ask()
+        return super().embed(texts)
+
+
 def tuning_logs() -> Logs:
     """The planner fails ten times, the advisors win ten times."""
     planned = tuple(as_planned(flow) for flow in FLOWS)
@@ -55,10 +80,45 @@ def tuning_logs() -> Logs:
     return Logs(planned, tasks, workflow, task, runs=np.ones(20, int), successes=1 - workflow)
 
 
-def test_without_a_predictor_of_one_s_own_and_without_the_embedder_nothing_is_said(study: Study) -> None:
+def test_without_a_predictor_of_one_s_own_and_without_the_embedder_it_is_told_once(study: Study) -> None:
     heard = Listening()
-    assert Prior(study, heard)(FLOWS) == [None, None]
-    assert heard.events == []
+    prior = Prior(study, heard)
+    assert prior(FLOWS) == prior(FLOWS) == [None, None]
+    (told,) = heard.events
+    assert f"run: luthier models pull {EMBEDDER}; a workflow's turns alone" in told.text  # type: ignore[union-attr]
+
+
+def test_without_a_model_no_predictor_is_missed(study: Study) -> None:
+    heard = Listening()
+    tune_study(study, FunctionRunner(lambda c: float(c["lr"])), budget=Budget(trials=3), noise=0, listen=heard,
+               gates=gates_of(study, 0.05, heard))  # fmt: skip
+    assert heard.of(Warned) == []
+
+
+def test_a_server_that_is_gone_leaves_the_turns_to_tell(
+    study: Study, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ability = Ability(Encoder(Gone(1000)), priors=Priors(4.0, 0.5)).fit(tuning_logs())
+    save(ability, home / "predictor.pt", CARD, spec="openai:fake@http://127.0.0.1:1/v1")
+    for answers in range(2):  # asked for its size, asked for vectors
+        monkeypatch.setattr("luthier.models.embedder.open_embedder", lambda spec, left=answers: Gone(left))
+        heard = Listening()
+        prior = Prior(study, heard)
+        assert prior(FLOWS) == prior(FLOWS) == [None, None]
+        (told,) = heard.events
+        assert "the server is gone; a workflow's turns alone" in told.text  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("odd", ["link", "folder"])
+def test_what_lies_in_the_place_of_a_predictor_and_is_none_is_told(study: Study, home: Path, odd: str) -> None:
+    home.mkdir(parents=True)
+    place = home / "predictor.pt"
+    place.symlink_to(home / "gone.pt") if odd == "link" else place.mkdir()
+    heard = Listening()
+    prior = Prior(study, heard)
+    assert prior(FLOWS) == prior(FLOWS) == [None, None]
+    (told,) = heard.events
+    assert f"{place}: a checkpoint must be a file" in told.text  # type: ignore[union-attr]
 
 
 @pytest.mark.model
