@@ -38,8 +38,8 @@ def short_lines(savings: Savings) -> list[str]:
         said = f"Skipped: {_many(gate.skips, 'candidate')}{_over(savings)}"
         lost = f"gain lost a skip: {_each(gate)}" if gate.gain is not None else f"gain lost: {_few(gate)}"
         lines.append(f"{said}; training saved: {_spared(gate)}; {lost}.")
-    if turns.turns and turns.tokens is not None and turns.seconds is not None:
-        said = f"Without the model: {_many(turns.turns, 'turn')}{_over(savings)}"
+    if turns.tokens is not None and turns.seconds is not None:
+        said = f"Without the model: {_many(turns.compared, 'turn')}{_over(savings)}"
         lines.append(f"{said}; {_tokens(turns.tokens)} and {_time(turns.seconds)} of it saved.")
     return lines
 
@@ -84,13 +84,14 @@ def _of_gate(gate: Skipped) -> Iterator[str]:
 
 
 def _of_turns(turns: Spared) -> Iterator[str]:
-    yield f"Model or not: {_many(turns.turns, 'turn')} without the model, {turns.asked} with it."
+    yield f"Model or not, drawn: {_many(turns.turns, 'turn')} without the model, {turns.asked} with it."
     if not turns.turns and not turns.asked:
         return
     if turns.tokens is None or turns.seconds is None:
         yield "  Saved: not known, since no study had turns of both kinds."
         return
-    yield f"  Saved: {_tokens(turns.tokens, ends=True)} and {_time(turns.seconds, ends=True)} of the model."
+    part = "" if turns.compared == turns.turns else f", in the {turns.compared} of studies that had turns of both kinds"
+    yield f"  Saved: {_tokens(turns.tokens, ends=True)} and {_time(turns.seconds, ends=True)} of the model{part}."
     if turns.lost is None:
         yield f"  Gain lost: not enough turns ({ENOUGH} of each kind, with something to beat, are needed)."
     else:

@@ -51,7 +51,7 @@ class Skip:
 
 @dataclass(frozen=True)
 class Turn:
-    """A finished trial whose workflow gate 1 drew, when more than one could be."""
+    """A finished trial whose workflow gate 1 drew, where a model could have got it."""
 
     study: str
     gain: float | None  # None where there was nothing to beat
@@ -115,12 +115,15 @@ def _turns(trials: Sequence[Trial], direction: Direction, study: str) -> Iterato
         probability = finite(drawn.get("probability")) if isinstance(drawn, Mapping) else None
         if probability is None or not 0 < probability < 1:
             continue  # nothing was chosen
+        asks = _asks(drawn)
+        if asks == 0:
+            continue  # the model was resting, or its tokens were used up
         gained = gain_of(trial, direction)
         yield Turn(
             study,
             None if gained is None else min(gained, CAP),
             credit_of(trial).model != NO_MODEL,
-            _asks(drawn),
+            asks,
             max(finite(trial.extra.get("tokens")) or 0.0, 0.0),
             max(finite(trial.extra.get("model_seconds")) or 0.0, 0.0),
         )

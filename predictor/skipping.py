@@ -56,11 +56,12 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Spared:
-    """What gate 1 did: turns without a model, in studies in which a model could have had them."""
+    """What gate 1 did, in turns that a model could have had."""
 
     turns: int  # without a model
     asked: int  # with one
-    tokens: Estimate | None  # that the model would have taken in turns without it; None where it never had one
+    compared: int  # of those without: in studies that have some with one, whose costs are known
+    tokens: Estimate | None  # that the model would have taken in those compared; None where there are none
     seconds: Estimate | None  # of the model, likewise
     lost: Estimate | None  # gain of turns with a model less that of turns without, for those without, scales
 
@@ -140,13 +141,16 @@ def _joules(audits: Sequence[Audit], skips: int) -> Estimate | None:
 
 def _spared(turns: Sequence[Turn]) -> Spared:
     asking = {turn.study for turn in turns if turn.model}
-    without = [turn for turn in turns if not turn.model and turn.study in asking]
+    # A study from before probabilities were kept tells by its turns with a model alone that there was one.
+    without = [turn for turn in turns if not turn.model and (turn.asks or turn.study in asking)]
+    compared = [turn for turn in without if turn.study in asking]
     asked = [turn for turn in turns if turn.model]
     return Spared(
         turns=len(without),
         asked=len(asked),
-        tokens=_as_asked(asked, without, "tokens"),
-        seconds=_as_asked(asked, without, "model_seconds"),
+        compared=len(compared),
+        tokens=_as_asked(asked, compared, "tokens"),
+        seconds=_as_asked(asked, compared, "model_seconds"),
         lost=_lost_turns(asked, without),
     )
 

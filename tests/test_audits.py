@@ -130,12 +130,17 @@ def test_what_says_nothing_about_a_candidate_is_no_audit() -> None:
 
 def test_skips_and_what_ran_instead_and_turns_are_read() -> None:
     turn = {"workflow": "planner", "model": "m", "probability": 0.4, "random": False, "reason": ""}
-    arms = [{"model": "m", "probability": 0.125}, {"model": "m", "probability": 0.25}, {"model": "none"}]
+    arms = [
+        {"model": "m", "probability": 0.125},
+        {"model": "m", "probability": 0.25},
+        {"model": "none", "probability": 0.625},
+    ]
     found = facts_of(
         [
             trial(1, 0.9, skips=[SKIP, SKIP], turn=turn, tokens=100, model_seconds=3.0),
             trial(2, 1.0, turn={**turn, "workflow": "advisors", "model": "none", "arms": arms}),
             trial(3, 1.0, turn={**turn, "probability": 1.0}),  # nothing was chosen
+            trial(4, 1.0, turn={**turn, "model": "none", "arms": arms[2:] * 2}),  # the model rested
         ],
         Direction.MINIMIZE,
         "s",
@@ -197,9 +202,9 @@ def test_audits_of_a_rare_lot_stand_for_more() -> None:
 def test_turns_without_a_model_save_what_the_model_takes_in_its_own() -> None:
     asked = Turn("a", 0.1, model=True, asks=0.5, tokens=100.0, model_seconds=2.0)
     without = replace(asked, gain=0.0, model=False, tokens=0.0, model_seconds=0.0)
-    elsewhere = replace(without, study="b")  # no model there to be spared
+    elsewhere = replace(without, study="b", asks=None)  # no model there to be spared, as far as is known
     turns = savings_of(Facts(turns=(asked,) * 60 + (without,) * 80 + (elsewhere,) * 9)).turns
-    assert (turns.asked, turns.turns) == (60, 80)
+    assert (turns.asked, turns.turns, turns.compared) == (60, 80, 80)
     assert turns.tokens is not None
     assert turns.seconds is not None
     assert turns.lost is not None
@@ -207,7 +212,7 @@ def test_turns_without_a_model_save_what_the_model_takes_in_its_own() -> None:
     assert turns.lost.value == pytest.approx(80 * 0.1)
     assert turns.lost.low < turns.lost.value < turns.lost.high
     alone = savings_of(Facts(turns=(without,) * 80)).turns
-    assert (alone.turns, alone.tokens, alone.lost) == (0, None, None)
+    assert (alone.turns, alone.compared, alone.tokens, alone.lost) == (80, 0, None, None)
 
 
 def test_a_turn_of_the_model_stands_for_turns_without_it_that_were_as_likely() -> None:

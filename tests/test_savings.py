@@ -94,3 +94,21 @@ def test_turns_without_a_model_show_what_it_would_have_cost(tmp_path: Path) -> N
     (line,) = [one for one in summary_lines(summary_of(study, stopped="")) if one.startswith("Without")]
     assert line == "Without the model: 3 turns; 3,000 tokens and 15s of it saved."
     assert "not enough turns (60 of each kind" in show(study, "--savings")
+
+
+def test_turns_in_which_the_model_rested_are_not_saved(tmp_path: Path) -> None:
+    def turn(asks: float, model: str = "none") -> dict[str, Any]:
+        arms = [{"model": "m", "probability": asks}] * (asks > 0) + [{"model": "none", "probability": 0.5}] * 2
+        return {**BEFORE, "turn": {**ADVISED, "model": model, "workflow": "planner", "arms": arms}}
+
+    asked = {**turn(0.4, "m"), "tokens": 1000, "model_seconds": 5.0}
+    study = study_of(tmp_path / "s", asked, turn(0.3), turn(0.2), *[turn(0.0)] * 9)
+    told = show(study, "--savings")
+    assert "Model or not, drawn: 2 turns without the model, 1 with it." in told
+    assert "Saved: 2,000 tokens" in told
+    only = study_of(tmp_path / "elsewhere" / "t", turn(0.3), turn(0.2))
+    assert "2 turns without the model, 0 with it.\n  Saved: not known" in show(only, "--savings")
+    both = study_of(tmp_path / "t", turn(0.3), turn(0.2))
+    told = show(both, "--savings")
+    assert "4 turns without the model, 1 with it." in told
+    assert "of the model, in the 2 of studies that had turns of both kinds." in told
