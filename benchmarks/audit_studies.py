@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import suite_lcbench
 import suite_taskset
+from suites import need
 
 from luthier.predictor.audits import CAP, MAX_SKIPS, Audit, Facts, Ran, Skip
 from luthier.predictor.gain import UNKNOWN_SCALE
@@ -35,7 +36,7 @@ class Studies:
     @classmethod
     def of_lcbench(cls, data: Path) -> Studies:
         """Random configurations on each data set, by the surrogate."""
-        folder = data / "yahpo_lcbench"
+        folder = need(data, "yahpo_lcbench")
         codes = json.loads((folder / "encoding.json").read_text())["OpenML_task_id"]
         rng = np.random.default_rng(SEED)
         outputs = []

@@ -16,6 +16,7 @@ which the gate guesses wrong by a factor of its own in each study and by noise.
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from audit_studies import GATES, Pool, Studies, pools, simulate
 from figures import Figure, write
 from rich.progress import track
 from scipy.stats import binomtest
+from suites import DataMissing
 
 from luthier.predictor.bounded import Estimate
 from luthier.predictor.skipping import savings_of
@@ -101,23 +103,28 @@ def run(suite: str, studies: Studies, repetitions: int) -> Iterator[Figure]:
                 yield from rows(suite, f"{gate}, {audits} audits", found)
 
 
-def main() -> None:
-    """Print a line for each figure, and write them."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print a line for each figure, and write them; 2 where the data is not there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--repetitions", type=int, default=500)
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     found: list[Figure] = []
-    suites = {"lcbench": Studies.of_lcbench, "taskset": Studies.of_taskset}
-    for name, open_suite in suites.items():
-        for row in run(name, open_suite(given.data), given.repetitions):
+    try:
+        suites = {"lcbench": Studies.of_lcbench(given.data), "taskset": Studies.of_taskset(given.data)}
+    except DataMissing as error:
+        print(error, file=sys.stderr)
+        return 2
+    for name, studies in suites.items():
+        for row in run(name, studies, given.repetitions):
             print(f"{row.suite:8} {row.method:20} {row.metric:28} {row.value:8.4f} [{row.low:.4f}, {row.high:.4f}]",
                   flush=True)  # fmt: skip
             found.append(row)
     if given.json is not None:
         write(given.json, found)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -101,7 +101,10 @@ def published(args: argparse.Namespace, blocks: Collection[Block]) -> dict[str, 
 def run_arm(arm: Arm, args: argparse.Namespace, console: Console) -> dict[Block, Run]:
     """All blocks of an arm."""
     suite = suites.find_suite(args.suite)
-    names = suite.tasks(args.data) if not args.tasks else tuning.pick(suite.tasks(args.data), args.tasks)
+    known = suite.tasks(args.data)
+    names = tuning.pick(known, args.tasks) if args.tasks else known
+    if wrong := sorted(set(names) - set(known)):
+        raise suites.UnknownName(f"a task must be one of {', '.join(known)}, but got {', '.join(wrong)}")
     blocks = [(name, seed) for name in names for seed in range(args.seeds)]
     found = {}
     for name, seed in track(blocks, arm.name, console=console, transient=True):
@@ -194,17 +197,22 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     return args
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run what was asked for and print it."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what was asked for and print it; 2 where the data, or what was named, is not there."""
     args = parse(argv)
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     quiet()
-    found = benchmark(args, console)
+    try:
+        found = benchmark(args, console)
+    except (suites.DataMissing, suites.UnknownName) as error:
+        print(error, file=sys.stderr)
+        return 2
     blocks = len(next(iter(found.values())))
     show(found, f"{args.suite}, {args.model}: {blocks} task-seed blocks, {args.trials} trials", console)
     if args.json is not None:
         write(args.json, rows(found, args.suite))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

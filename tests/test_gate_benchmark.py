@@ -14,8 +14,10 @@ import pytest
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
+import audits  # noqa: E402
 import gate  # noqa: E402
 import gate_nanochat as nanochat  # noqa: E402
+import worth  # noqa: E402
 
 from luthier.predictor.derived import derived_of  # noqa: E402
 from luthier.trials.records import Cause, Failure, State, Trial  # noqa: E402
@@ -55,8 +57,11 @@ def test_the_figures_are_a_list_that_other_programs_read(
     assert "Failures die early here" in capsys.readouterr().out
 
 
-def test_absent_data_is_one_line_and_exit_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert gate.main(["--data", str(tmp_path / "nowhere")]) == 2
+@pytest.mark.parametrize("benchmark", [gate, audits, worth])
+def test_absent_data_is_one_line_and_exit_code_2(
+    benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert benchmark.main(["--data", str(tmp_path / "nowhere")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
 
 
