@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..memory.errors import as_faults
 from ..memory.note import Kind, PastTrial, stable_id
 from ..memory.recall import as_study, lessons, past_trials
 from ..memory.recording import learn, record
@@ -52,6 +53,7 @@ class StudyMemory:
     hidden_tasks: tuple[str, ...] = ()
     _kept: dict[str, int] = field(default_factory=dict)  # of each study, how many trials were kept in this run
 
+    @as_faults()
     def recall(self, study: Study, space: Space, advisors: Sequence[Advisor]) -> Recalled:
         """The advisors with the one that knows past studies, and their lessons.
 
@@ -96,6 +98,7 @@ class StudyMemory:
         if study.space is not None:
             learn(self.store, self._task(study, study.space))
 
+    @as_faults()
     def evolve(self, study: Study, caller: Caller, embedder: Embedder | None, seconds: float) -> Evolved:
         """Have a model evolve the task's notes, and tell what it made of them.
 

@@ -9,6 +9,11 @@ MemoryFault                 the family
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pydantic import ValidationError
+
 
 class MemoryFault(Exception):
     """The family. A message states the rule, the value and what to do."""
@@ -32,3 +37,17 @@ class MemoryFileError(MemoryFault):
 
 class ImportFault(MemoryFault):
     """A file, a folder or a storage outside the memory cannot be used as asked. Nothing is written."""
+
+
+@contextmanager
+def as_faults() -> Iterator[None]:
+    """What breaks a rule of a record's fields is `Refused`, so that whoever minds the memory's faults minds it too."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise Refused(
+            f"a record of the memory must keep to its fields' rules, but `{name}` of a {error.title} does not: "
+            f"{first['msg']}, got {first['input']!r:.100}; leave it out or change it"
+        ) from error

@@ -26,6 +26,7 @@ from .note import Kind, Note, stable_id
 from .recording import learn, record
 from .store import Store
 from .task import Task
+from .wording import config_words
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -187,7 +188,7 @@ def _taken(trial: Trial, known: dict[object, list[int]], hidden: dict[int, str])
     if same := known.get(_says(trial.config, trial.value)):
         return same.pop(0)
     # The row of a forgotten trial cannot be read, but its note ends in the configuration.
-    words = "; " + ", ".join(f"{name}={value}" for name, value in trial.config.items())
+    words = f"; {config_words(trial.config)}"
     number = next((number for number, content in hidden.items() if content.endswith(words)), None)
     if number is not None:
         del hidden[number]

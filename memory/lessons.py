@@ -11,6 +11,7 @@ from scipy.stats import t as student
 from ..trials.space import Choice
 from .note import Evidence, PastTrial, Standing
 from .task import Task
+from .wording import cut
 
 LEAST = 6  # finished trials before an effect is looked for
 SURE = 0.95  # of the interval
@@ -63,14 +64,14 @@ def worded(name: str, evidence: Evidence, task: Task) -> str:
     """The lesson in a sentence."""
     way = "better" if (evidence.effect or 0) > 0 else "worse"
     ends = f"{_short(evidence.config['from'])} to {_short(evidence.config['to'])}"
-    claim = f"{name} from {ends} went along with {way} {task.metric}"
+    claim = f"{cut(name)} from {ends} went along with {way} {cut(task.metric)}"
     numbers = f"{evidence.effect:+.3g} [{evidence.low:+.3g}, {evidence.high:+.3g}], above 0 is better"
     note = {
         Standing.SUPPORTED: "",
         Standing.WEAKENED: "; no longer sure",
         Standing.SUPERSEDED: "; the opposite of what it was",
     }
-    return f"In {task.script}, {claim}: {numbers}, {len(evidence.trials)} trials{note[evidence.standing]}."
+    return f"In {cut(task.script)}, {claim}: {numbers}, {len(evidence.trials)} trials{note[evidence.standing]}."
 
 
 def best_of(task: Task, trials: list[PastTrial]) -> Evidence:
@@ -89,4 +90,4 @@ def best_of(task: Task, trials: list[PastTrial]) -> Evidence:
 
 
 def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else cut(value)

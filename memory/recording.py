@@ -7,16 +7,18 @@ from itertools import pairwise
 
 from ..trials.diagnosis import diagnose
 from ..trials.records import State, Trial, best_trial
-from .errors import NoteMissing
+from .errors import NoteMissing, as_faults
 from .lessons import best_of, effect_of, is_sure, standing, worded
 from .note import Evidence, Kind, Link, LinkType, Note, PastTrial, stable_id
 from .store import Store
 from .task import Task
 from .ties import same_space, same_study, verdict
+from .wording import config_words, cut
 
 MAX_DETAIL = 2_000  # characters of a failure's last lines
 
 
+@as_faults()
 def record(
     store: Store, task: Task, study: str, uid: str, trials: Sequence[Trial], *, before: Sequence[Trial] = ()
 ) -> int:
@@ -29,6 +31,7 @@ def record(
 
     Raises:
         MemoryFileError: the memory cannot be written.
+        Refused: a trial has what no row can hold.
     """
     best = best_trial([*before, *trials], task.direction)
     reference = None if best is None else best.value
@@ -43,6 +46,7 @@ def record(
     return len(new) - (task.id in new)
 
 
+@as_faults()
 def learn(store: Store, task: Task) -> None:
     """Bring what the task's notes claim in line with all of its trials; nothing is written where nothing changed.
 
@@ -86,9 +90,8 @@ def _value(trial: Trial) -> float | None:
 
 
 def _trial_note(task: Task, row: PastTrial) -> Note:
-    outcome = f"{task.metric} {row.value:.6g}" if row.value is not None else row.cause or row.state
-    words = ", ".join(f"{name}={value}" for name, value in row.config.items())
-    content = f"trial {row.number} of {row.study}: {outcome}; {words}"
+    outcome = f"{cut(task.metric)} {row.value:.6g}" if row.value is not None else row.cause or row.state
+    content = f"trial {row.number} of {cut(row.study)}: {outcome}; {config_words(row.config)}"
     return Note(id=row.id, kind=Kind.TRIAL, content=content, task=task.id, study=row.study, time=row.time)
 
 
@@ -96,8 +99,8 @@ def _learn_failure(store: Store, task: Task, cause: str, rows: list[PastTrial]) 
     """One note for each cause of failure in a task, with the trials that it took."""
     last = rows[-1].detail.splitlines()[-1] if rows[-1].detail else ""
     times = "once" if len(rows) == 1 else f"{len(rows)} times"
-    configs = "; ".join(", ".join(f"{n}={v}" for n, v in row.config.items()) for row in rows[-3:])
-    content = f"{task.script} failed {times} ({cause}): {last}\nLately with {configs}"
+    configs = "; ".join(config_words(row.config) for row in rows[-3:])
+    content = f"{cut(task.script)} failed {times} ({cause}): {last}\nLately with {configs}"
     evidence = Evidence(
         trials=tuple(row.id for row in rows),
         metric=task.metric,

@@ -617,6 +617,19 @@ def test_columns_can_be_named(store: SQLiteStore, tmp_path: Path) -> None:
         import_csv(store, path, "loss", MAX)
 
 
+def test_a_cell_of_any_length_is_kept_whole_and_a_forgotten_one_is_known_again(
+    store: SQLiteStore, tmp_path: Path
+) -> None:
+    path, long = tmp_path / "runs.csv", "x" * 60_000
+    path.write_text(f"prompt,loss\n{long},1\nshort,2\n")
+    done = import_csv(store, path, "loss", MIN)
+    assert done.task is not None
+    rows = store.trials(done.task.id)
+    assert [row.config["prompt"] for row in rows] == [long, "short"]
+    store.forget(rows[0].id)
+    assert import_csv(store, path, "loss", MIN).new == 0
+
+
 @given(st.lists(st.text(min_size=1)))
 def test_identifiers(names: list[str]) -> None:
     found = identifiers(names)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from doubles import complete, failed
 
+from luthier.memory.errors import Refused
 from luthier.memory.lessons import LEAST, effect_of
-from luthier.memory.note import Author, Kind, LinkType, Note, Proposal, Standing
+from luthier.memory.note import MAX_CONTENT, Author, Kind, LinkType, Note, Proposal, Standing
 from luthier.memory.recall import lessons, past_trials
 from luthier.memory.recording import learn, past_trial, record
 from luthier.memory.sqlite_store import SQLiteStore
@@ -145,6 +147,40 @@ def test_failures_of_one_cause_are_one_note_that_grows(store: SQLiteStore) -> No
     assert note.evidence is not None
     assert len(note.evidence.trials) == 2
     assert "2 times" in note.content
+
+
+def test_values_of_any_length_are_kept_whole_and_told_in_short(store: SQLiteStore) -> None:
+    prompts = ("a" * 25_000, "b" * 25_000)
+    task = TASK.model_copy(
+        update={
+            "script": "python " + "x" * 30_000,
+            "metric": "m" * 30_000,
+            "space": Space({**SPACE.parameters, "prompt": Choice(prompts)}),
+        }
+    )
+    done = [replace(one, config={**one.config, "prompt": prompts[one.number % 2]}) for one in trials(-0.5)]
+    record(store, task, "s" * 30_000, "uid", [*done, failed(8, done[0].config), failed(9, done[1].config)])
+    learn(store, task)
+    assert [row.config["prompt"] for row in store.trials(task.id)[:2]] == list(prompts)
+    told = {note.kind: note.content for note in store.notes() if note.kind is not Kind.TASK}
+    assert set(told) == {Kind.TRIAL, Kind.FAILURE, Kind.LESSON}
+    assert "prompt=bbb" in told[Kind.TRIAL]
+    assert "failed 2 times (out of memory): boom" in told[Kind.FAILURE]
+    assert told[Kind.LESSON].endswith("above 0 is better, 8 trials.")
+
+
+def test_a_configuration_of_many_values_is_told_in_short(store: SQLiteStore) -> None:
+    many = {f"p{number}": "v" * 900 for number in range(100)}
+    record(store, TASK, "s", "uid", [failed(0, many), failed(1, many), failed(2, many)])
+    learn(store, TASK)
+    assert store.trials(TASK.id)[0].config == many
+    assert all(len(note.content) < MAX_CONTENT for note in store.notes())
+
+
+def test_what_no_note_can_hold_is_refused_as_a_fault_of_the_memory(store: SQLiteStore) -> None:
+    with pytest.raises(Refused, match=r"`config\.lr"):
+        record(store, TASK, "s", "uid", [failed(0, {"lr": [1, 2]})])  # type: ignore[dict-item]
+    assert store.count() == 0
 
 
 def test_past_tasks_come_most_alike_first_without_one_s_own_and_without_hidden_tasks(store: SQLiteStore) -> None:

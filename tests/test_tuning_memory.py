@@ -19,7 +19,7 @@ from luthier.graphs.events import Said, Warned
 from luthier.graphs.loop import tune_study
 from luthier.graphs.remembering import Recalled, StudyMemory
 from luthier.memory.errors import MemoryFileError
-from luthier.memory.note import Kind
+from luthier.memory.note import Kind, Note
 from luthier.memory.place import memory_path
 from luthier.memory.recording import record
 from luthier.memory.sqlite_store import SQLiteStore
@@ -221,6 +221,33 @@ def test_from_python_the_user_s_own_memory_is_used_unless_told_otherwise(tmp_pat
     study = luthier.tune(objective, name="b", trials=4, model="none", folder=tmp_path / "b")
     sources: list[Trial] = study.finished
     assert "transfer" in {trial.source for trial in sources}
+
+
+def test_prompts_of_any_length_are_tuned_and_remembered(tmp_path: Path) -> None:
+    prompts = ("a" * 25_000, "b" * 25_000)
+
+    def asked(trial: Any) -> float:
+        return float(trial.suggest_categorical("prompt", prompts) == prompts[1])
+
+    heard = Listening()
+    study = luthier.tune(asked, trials=2, model="none", folder=tmp_path / "a", on_event=heard)
+    assert len(study.finished) == 2
+    assert heard.of(Warned) == []
+    assert SQLiteStore(memory_path()).count(Filter(kinds=(Kind.TRIAL,))) == 2
+
+
+class Unfit(SQLiteStore):
+    """A memory that makes a record which breaks a rule of its fields."""
+
+    def trials(self, task: str) -> Any:
+        return Note.model_validate({})
+
+
+def test_a_record_that_cannot_be_made_stops_no_study(tmp_path: Path) -> None:
+    study, heard = tuned(tmp_path / "a", StudyMemory(Unfit(tmp_path / "memory.db"), "python train.py"), 3)
+    assert len(study.finished) == 3
+    (warned,) = [event.text for event in heard.events if isinstance(event, Warned)]
+    assert warned.endswith("the study goes on without the memory")
 
 
 def described(messages: list[BaseMessage]) -> Scripted:
