@@ -13,11 +13,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from ..trials.records import Direction, Value
 
 MAX_CONTENT = 20_000  # characters of a note: the tail of a log, a page of a conversation; never a whole log
+MAX_TASK = 1_000_000  # characters of a task's note, which holds its space: a choice of some 10,000 paths
 MAX_WORDS = 20  # keywords or tags of a note
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")  # no UTF-8 text holds a lone surrogate, and SQL cuts text at NUL
 
@@ -117,7 +119,7 @@ class Note(_Frozen):
 
     id: str = Field(pattern=r"^[a-z]+-[0-9a-z]{6,40}$")
     kind: Kind
-    content: str = Field(max_length=MAX_CONTENT)
+    content: str
     keywords: tuple[str, ...] = Field(default=(), max_length=MAX_WORDS)
     tags: tuple[str, ...] = Field(default=(), max_length=MAX_WORDS)
     context: str = ""  # one sentence on what it belongs to
@@ -128,6 +130,16 @@ class Note(_Frozen):
     author: Author = CODE
     time: Time = Field(default_factory=lambda: datetime.now(UTC))
     revision: int = 0  # counts from 0
+
+    @field_validator("content")
+    @classmethod
+    def _within(cls, content: str, info: ValidationInfo) -> str:
+        most = MAX_TASK if info.data.get("kind") is Kind.TASK else MAX_CONTENT
+        if len(content) > most:
+            kind = info.data.get("kind", "note")
+            rule = f"a {kind} must have at most {most:,} characters, not {len(content):,}"
+            raise PydanticCustomError("string_too_long", "{rule}", {"rule": rule})
+        return content
 
     @property
     def text(self) -> str:

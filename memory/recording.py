@@ -56,7 +56,10 @@ def learn(store: Store, task: Task) -> None:
     trials = store.trials(task.id)
     if not trials:
         return
-    _support(store, task.note(trials[0].study), best_of(task, trials), None)
+    note = task.note(trials[0].study)
+    # One that cannot be read any more, since somebody rewrote it or an older version cut it, gets its words back.
+    content = note.content if Task.read(store.get(task.id)) is None else None
+    _support(store, note, best_of(task, trials), content)
     for cause in dict.fromkeys(row.cause for row in trials if row.cause):
         _learn_failure(store, task, cause, [row for row in trials if row.cause == cause])
     for name in task.space:

@@ -11,9 +11,11 @@ from ..trials.errors import InputError
 from ..trials.records import Direction
 from ..trials.space import Space
 from ..trials.space_yaml import space_from_dict, space_to_dict
-from .note import MAX_CONTENT, MAX_WORDS, Kind, Note, stable_id
+from .note import MAX_WORDS, Kind, Note, stable_id
 
 SCRIPT, SPACE, METRIC, FEATURES = 0.4, 0.3, 0.2, 0.1  # what each counts in a likeness; chosen, not measured
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Dumper: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
 class Task(BaseModel):
@@ -43,7 +45,11 @@ class Task(BaseModel):
         )
 
     def note(self, study: str) -> Note:
-        """Its note, which can be read and searched as it is, and read back."""
+        """Its note, which can be read and searched as it is, and read back: it holds the space whole.
+
+        Raises:
+            ValidationError: a space of more than `MAX_TASK` characters.
+        """
         data: dict[str, Any] = {
             "tune": f"{self.metric}, {self.direction}, of {self.script}",
             "script": self.script,
@@ -53,11 +59,11 @@ class Task(BaseModel):
             "features": self.features,
             "space": space_to_dict(self.space),
         }
-        content = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+        style: Any = {"sort_keys": False, "allow_unicode": True, "default_flow_style": None, "width": 120}
         return Note(
             id=self.id,
             kind=Kind.TASK,
-            content=content[:MAX_CONTENT],
+            content=yaml.dump(data, Dumper=_Dumper, **style),
             keywords=tuple(self.space)[:MAX_WORDS],
             tags=(self.metric, self.direction.value),
             context=f"first tuned in study {study}",
@@ -68,7 +74,7 @@ class Task(BaseModel):
     def read(cls, note: Note) -> Self | None:
         """The task of a note; None where somebody rewrote its words so that it cannot be read any more."""
         try:
-            data = yaml.safe_load(note.content)
+            data = yaml.load(note.content, Loader=_Loader)  # a safe loader
             return cls(
                 script=data["script"],
                 metric=data["metric"],

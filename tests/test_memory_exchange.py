@@ -29,7 +29,7 @@ from luthier.memory.store import Filter
 from luthier.memory.task import Task
 from luthier.memory.testing_notes import HARD_TEXTS, MODEL, note, refused
 from luthier.trials.records import Direction
-from luthier.trials.space import Choice, Float, Int
+from luthier.trials.space import Choice, Float, Int, Space
 
 MIN, MAX = Direction.MINIMIZE, Direction.MAXIMIZE
 LOOK_ALIKES = (
@@ -264,8 +264,8 @@ BAD_NOTES = {
         ["evidence must come from trials", "lesson-abcdef is a lesson"],
     ),
     "a row of no trial": (HEAD + "trial: {number: 1}\n---\n", ["`trial`", "kind trial"]),
-    "too much content": (HEAD + "---\n" + "x" * 20_001, ["`content` is wrong", "20000"]),
-    "10 MB": (HEAD + "---\n" + "a line of a log\n" * 655_360, ["`content` is wrong", "20000"]),
+    "too much content": (HEAD + "---\n" + "x" * 20_001, ["`content` is wrong", "20,000"]),
+    "10 MB": (HEAD + "---\n" + "a line of a log\n" * 655_360, ["`content` is wrong", "20,000"]),
 }
 
 
@@ -636,6 +636,16 @@ def test_identifiers(names: list[str]) -> None:
     assert found.keys() == set(names)
     assert all(name.isidentifier() for name in found.values())
     assert len(set(found.values())) == len(found)
+
+
+def test_a_wide_task_comes_back_whole(store: SQLiteStore, tmp_path: Path) -> None:
+    space = Space({"path": Choice(tuple(f"/data/collections/of/pictures/part-{n:05d}.tar" for n in range(900)))})
+    task = Task(script="train", metric="loss", direction=MIN, space=space)
+    store.add([task.note("s")])
+    assert_comes_back(store, tmp_path / "notes")
+    with memory(tmp_path / "other.db") as other:
+        import_notes(other, tmp_path / "notes" / "a")
+        assert Task.read(other.get(task.id)) == task
 
 
 @pytest.fixture

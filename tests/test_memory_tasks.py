@@ -49,6 +49,15 @@ def test_a_task_is_read_back_from_its_note() -> None:
     assert Task.read(TASK.note("s").model_copy(update={"content": "rewritten: ["})) is None
 
 
+def test_a_task_that_cannot_be_read_any_more_gets_its_words_back(store: SQLiteStore) -> None:
+    cut = TASK.note("s").model_copy(update={"content": TASK.note("s").content[:60]})
+    store.add([cut])
+    record(store, TASK, "s", "uid", trials(-0.5))
+    assert Task.read(only(store, Kind.TASK)) is None
+    learn(store, TASK)
+    assert Task.read(only(store, Kind.TASK)) == TASK
+
+
 def test_likeness_is_one_with_itself_symmetric_and_falls_with_each_difference() -> None:
     named = Space({"alpha": Float(0.0, 1.0)})
     steps = [

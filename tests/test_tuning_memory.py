@@ -29,7 +29,7 @@ from luthier.models.errors import ModelDown
 from luthier.models.fake import RandomChat, Scripted, ScriptedChat
 from luthier.trials.advisor import Advisor
 from luthier.trials.records import Candidate, Config, Direction, Trial
-from luthier.trials.space import Space
+from luthier.trials.space import Choice, Space
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
 
@@ -234,6 +234,36 @@ def test_prompts_of_any_length_are_tuned_and_remembered(tmp_path: Path) -> None:
     assert len(study.finished) == 2
     assert heard.of(Warned) == []
     assert SQLiteStore(memory_path()).count(Filter(kinds=(Kind.TRIAL,))) == 2
+
+
+PATHS = tuple(f"/data/collections/of/pictures/for/training/part-{number:05d}.tar" for number in range(900))
+
+
+def of_path(trial: Any) -> float:
+    return float(PATHS.index(trial.suggest_categorical("path", PATHS)))
+
+
+def test_a_wide_space_is_remembered_too(tmp_path: Path) -> None:
+    luthier.tune(of_path, name="a", trials=5, model="none", folder=tmp_path / "a")
+    heard = Listening()
+    second = luthier.tune(of_path, name="b", trials=3, model="none", folder=tmp_path / "b", on_event=heard)
+    assert [line.startswith("starts from 5 earlier trials of this very task") for line in said(heard)] == [True]
+    assert "transfer" in {trial.source for trial in second.finished}
+
+
+def test_a_space_that_is_too_wide_for_the_memory_is_told_once(tmp_path: Path) -> None:
+    huge = Space({"path": Choice(("a" * 600_000, "b" * 600_000))})
+    heard = Listening()
+    luthier.tune(
+        lambda trial: float(len(trial.suggest_categorical("path", huge["path"].choices))),
+        huge,
+        trials=2,
+        model="none",
+        folder=tmp_path / "a",
+        on_event=heard,
+    )
+    (warned,) = [event.text for event in heard.events if isinstance(event, Warned)]
+    assert "a task must have at most 1,000,000 characters, not 1,200," in warned
 
 
 class Unfit(SQLiteStore):
