@@ -98,13 +98,14 @@ def list_notes(kind: KindOf = None, task: TaskOf = None, memory: Memory = None, 
 def forget(note: Id, memory: Memory = None, json: Json = False) -> None:
     """Hide a note from every search. `luthier memory undo` brings it back; its id stays readable."""
     from .memory.hops import passing
+    from .memory.note import PERSON
     from .memory_open import opened, revisions_of
     from .memory_page import first_line
 
     with opened(memory) as store:
         last = revisions_of(store, note)[-1]
         known = bool(passing(store, [note]))
-        store.forget(note)
+        store.forget(note, PERSON)
     if json:
         _print_json({"forgotten": note, "was_forgotten": not known})
     elif known:
@@ -116,11 +117,12 @@ def forget(note: Id, memory: Memory = None, json: Json = False) -> None:
 @memory_app.command(epilog="Example: luthier memory undo")
 def undo(memory: Memory = None, json: Json = False) -> None:
     """Take back the latest change of the memory, whoever made it; again for the one before."""
+    from .memory.note import PERSON
     from .memory_open import opened
     from .memory_page import plain, written
 
     with opened(memory) as store:
-        change = store.undo()
+        change = store.undo(PERSON)
     if json:
         told = None if change is None else {"number": change.number, "what": change.what, "time": str(change.time)}
         _print_json({"undone": told})

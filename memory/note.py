@@ -92,7 +92,7 @@ class Author(_Frozen):
     prompt: str = ""  # the hash of a model's prompt
 
 
-CODE = Author(by="code")
+CODE, PERSON = Author(by="code"), Author(by="person")
 
 
 class Evidence(_Frozen):

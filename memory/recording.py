@@ -56,9 +56,9 @@ def learn(store: Store, task: Task) -> None:
     trials = store.trials(task.id)
     if not trials:
         return
-    note = task.note(trials[0].study)
-    # One that cannot be read any more, since somebody rewrote it or an older version cut it, gets its words back.
-    content = note.content if Task.read(store.get(task.id)) is None else None
+    note, kept = task.note(trials[0].study), store.get(task.id)
+    # An older version cut the words of wide tasks, which then could not be read back. A person's words stay.
+    content = note.content if kept.author.by == "code" and Task.read(kept) is None else None
     _support(store, note, best_of(task, trials), content)
     for cause in dict.fromkeys(row.cause for row in trials if row.cause):
         _learn_failure(store, task, cause, [row for row in trials if row.cause == cause])

@@ -153,7 +153,7 @@ class Writing(NoteRows):
             self._remove("links", [number], 1)
             self._effects.unlinked.append(number)
 
-    def undo(self) -> Change | None:
+    def undo(self, author: Author = CODE) -> Change | None:
         """Take back the latest change that is neither undone nor an undoing.
 
         Raises:
@@ -168,7 +168,7 @@ class Writing(NoteRows):
         (effects,) = self._do("SELECT effects FROM journal WHERE number = ?", (change.number,)).fetchone()
         self._take_back(Effects(**json.loads(effects)))
         self._do("UPDATE journal SET undone = 1 WHERE number = ?", (change.number,))
-        self._enter(f"undo: {change.what}", CODE, change.number)
+        self._enter(f"undo: {change.what}", author, change.number)
         return replace(change, undone=True)
 
     def _take_back(self, effects: Effects) -> None:

@@ -69,11 +69,11 @@ class SQLiteStore(SQLiteAnswers):
             writing.unlink(link)
             writing.sign(f"unlink {link.source} from {link.target}")
 
-    def forget(self, note: str) -> None:
+    def forget(self, note: str, author: Author = CODE) -> None:
         """See `Store.forget`."""
         with self._change() as writing:
             writing.forget(note)
-            writing.sign(f"forget {note}")
+            writing.sign(f"forget {note}", author)
 
     def revive(self, note: str) -> None:
         """See `Store.revive`."""
@@ -95,10 +95,10 @@ class SQLiteStore(SQLiteAnswers):
             finally:
                 self._whole = None
 
-    def undo(self) -> Change | None:
+    def undo(self, author: Author = CODE) -> Change | None:
         """See `Store.undo`."""
         with self._change() as writing:
-            return writing.undo()
+            return writing.undo(author)
 
     def put_vectors(self, model: str, vectors: Mapping[tuple[str, int], np.ndarray]) -> None:
         """See `Store.put_vectors`."""

@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from .note import Author, Evidence, Kind, Link, LinkType, Note, PastTrial, Proposal
+from .note import CODE, Author, Evidence, Kind, Link, LinkType, Note, PastTrial, Proposal
 
 
 @dataclass(frozen=True)
@@ -124,8 +124,11 @@ class Store(Protocol):
         """
         ...
 
-    def forget(self, note: str) -> None:
+    def forget(self, note: str, author: Author = CODE) -> None:
         """Hide a note from every search and listing. It stays readable by its id, and its links resolve.
+
+        Args:
+            author: who wants it, for the journal.
 
         Raises:
             NoteMissing: an unknown id.
@@ -154,8 +157,11 @@ class Store(Protocol):
         """
         ...
 
-    def undo(self) -> Change | None:
+    def undo(self, author: Author = CODE) -> Change | None:
         """Take back the latest change that is not yet undone, whoever made it; that change.
+
+        Args:
+            author: who wants it, for the journal.
 
         A revised note gets a new revision, equal to the one before the change. Added notes are hidden like forgotten
         ones, until they are added again; added links and trial rows are taken away. The journal keeps both the change

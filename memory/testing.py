@@ -12,14 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 from .errors import Conflict, NoteMissing, Refused
-from .note import CODE, MAX_CONTENT, Author, Evidence, Kind, Link, LinkType, PastTrial, Proposal
+from .note import CODE, MAX_CONTENT, PERSON, Author, Evidence, Kind, Link, LinkType, PastTrial, Proposal
 from .store import Filter, Store
 from .testing_notes import (
     EARLY,
     HARD_TEXTS,
     MODEL,
     NOWHERE,
-    PERSON,
     directions,
     embed,
     found,

@@ -13,7 +13,6 @@ from .note import Author, Kind, Note, Proposal, fresh_id
 from .store import Filter, Store
 
 MODEL = Author(by="model", name="tiny", prompt="abc")
-PERSON = Author(by="person")
 EARLY = datetime(2024, 5, 17, 12, 30, 0, 123_456, tzinfo=UTC)
 NOWHERE = "lesson-000000"
 # What has broken stores before: SQL, full-text syntax, control characters, other scripts, marks, emoji, JSON.

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from .errors import NoteMissing, Refused
-from .note import Evidence, Kind, Link, LinkType, PastTrial
+from .note import PERSON, Evidence, Kind, Link, LinkType, PastTrial
 from .store import Filter, Store
 from .testing_notes import EARLY, MODEL, NOWHERE, directions, embed, found, note, proposal, refused
 
@@ -142,6 +142,15 @@ class UndoContract:
         store.evolve([proposal(one, "still hidden plankton")])
         assert (store.count(), one.id in found(store, "plankton")) == (2, False)
         assert [change.what.split()[0] for change in store.journal()] == ["evolve", "forget", "add"]
+
+    def test_who_forgets_and_who_undoes_is_in_the_journal(self, store: Store) -> None:
+        one = note()
+        store.add([one])
+        store.forget(one.id)
+        assert store.undo(PERSON) is not None
+        store.forget(one.id, PERSON)
+        signed = [(change.what.split()[0], change.author.by) for change in store.journal()]
+        assert signed == [("forget", "person"), ("undo:", "person"), ("forget", "code"), ("add", "code")]
 
     def test_what_was_undone_comes_back_when_it_is_added_again(self, store: Store) -> None:
         task, trial = note(Kind.TASK, "about plankton"), note(Kind.TRIAL)

@@ -147,7 +147,7 @@ def test_what_is_forgotten_is_in_no_search_until_it_is_undone(run: Callable[...,
     assert LESSON not in run("search", "batch")[1]
     assert "forgotten" in run("show", LESSON)[1]
     assert "forgotten already" in run("forget", LESSON)[1]
-    assert f"forget {LESSON}" in run("undo")[1]
+    assert f"'forget {LESSON}', by person" in run("undo")[1]
     assert LESSON in run("search", "batch")[1]
     for _ in range(2):
         run("undo")

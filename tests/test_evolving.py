@@ -10,10 +10,10 @@ from langchain_core.messages import BaseMessage
 
 from luthier.agents.prompts import prompt_hash
 from luthier.graphs.evolving import GIVEN_UP, Evolved, evolve
-from luthier.memory.note import Evidence, Kind, LinkType, Note, Proposal
+from luthier.memory.note import PERSON, Evidence, Kind, LinkType, Note, Proposal
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
-from luthier.memory.testing_notes import PERSON, note
+from luthier.memory.testing_notes import note
 from luthier.models.caller import Caller
 from luthier.models.catalogue import path_of, present
 from luthier.models.errors import ModelDown
