@@ -15,7 +15,7 @@ from .trials.errors import SpecError
 from .trials.records import Direction
 from .trials.runner import Limits, Runner
 from .trials.space import Parameter, Space
-from .trials.spec import Budget, StudySpec, space_from_dict, space_to_dict, spec_from_dict, validated
+from .trials.spec import Budget, DataSpec, StudySpec, space_from_dict, space_to_dict, spec_from_dict, validated
 from .trials.study import Study
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .trials.advisor import Advisor
 
 HOME = Path(".luthier")  # study folders live here, below the current folder
+NOTHING: Mapping[str, float] = {}
 EVOLVE_SECONDS = 300.0  # after a study; the embedded model takes about a minute a note
 
 
@@ -48,6 +49,7 @@ def tune(
     folder: str | Path | None = None,
     advisors: Sequence[Advisor] | None = None,
     remember: Remember = True,
+    data: Mapping[str, float] | None = None,
     evolve: bool = False,
     gate: bool = True,
     audits: float = 0.05,
@@ -70,6 +72,8 @@ def tune(
         folder: where the study lives; `.luthier/NAME` by default.
         remember: start from what past studies taught and keep this one, in the user's memory or in the file named;
             False does neither.
+        data: facts of the data in numbers, such as `{"rows": 1797, "columns": 64}`; the memory takes tasks whose data
+            are near for more alike.
         workflow: which one carries every trial; by default gate 1 chooses one for each by what it earned.
         gate: leave out the model where it does not earn its turns, and trials that are not worth running; False runs
             everything, by `planner-critic` with a model.
@@ -81,6 +85,7 @@ def tune(
         ModelSpecError: the model string is not understood.
     """
     budget = validated(Budget, {"trials": trials, "hours": hours})
+    facts = validated(DataSpec, {"data": {} if data is None else data}).data
     place = Path(folder) if folder is not None else HOME / name
     limits = Limits(seconds=timeout, memory_gib=memory)
     known = _as_space(space, constraints)
@@ -101,6 +106,7 @@ def tune(
                 advisors=advisors,
                 listen=on_event,
                 remember=remember,
+                data=facts,
                 evolve=evolve,
                 gate=gate,
                 audits=audits,
@@ -122,6 +128,7 @@ def run_study(
     advisors: Sequence[Advisor] | None = None,
     listen: Callable[[Event], None] = ignore,
     remember: Remember = True,
+    data: Mapping[str, float] = NOTHING,
     evolve: bool = False,
     gate: bool = True,
     audits: float = 0.05,
@@ -130,6 +137,7 @@ def run_study(
     """Open the model and the memory, then run the loop until the budget is spent.
 
     Args:
+        data: what is known of the study's data: rows, columns, ...
         place: the folder in which trials run; the present one if not given.
     """
     from .graphs.loop import tune_study
@@ -141,7 +149,7 @@ def run_study(
             listen(Warned(lacking))
     chat = open_model(model)
     name = model if isinstance(model, str) else type(model).__name__
-    with memory_of(study, remember, place or Path.cwd(), listen) as memory:
+    with memory_of(study, remember, place or Path.cwd(), listen, data) as memory:
         return tune_study(
             study,
             runner,

@@ -66,6 +66,7 @@ def run_file(
                     stop_early=spec.stop_early,
                     listen=listen,
                     remember=remember,
+                    data=spec.data,
                     evolve=evolve,
                     gate=gate and spec.gate,
                     audits=spec.audits,

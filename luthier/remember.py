@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +20,13 @@ Remember = bool | str | Path  # False: no memory; True: the user's; a path: that
 
 @contextmanager
 def memory_of(
-    study: Study, remember: Remember, place: Path, listen: Callable[[Event], None]
+    study: Study, remember: Remember, place: Path, listen: Callable[[Event], None], data: Mapping[str, float]
 ) -> Iterator[StudyMemory | None]:
-    """The memory for a study that runs in the folder `place`; None where it is not wanted or cannot be opened."""
+    """The memory for a study that runs in the folder `place`; None where it is not wanted or cannot be opened.
+
+    Args:
+        data: what is known of the study's data: rows, columns, ...
+    """
     if remember is False:
         yield None
         return
@@ -38,9 +42,13 @@ def memory_of(
         yield None
         return
     try:
-        yield StudyMemory(store, script_of(study), hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:12])
+        yield StudyMemory(store, script_of(study), _hash(place), data)
     finally:
         store.close()
+
+
+def _hash(place: Path) -> str:
+    return hashlib.sha256(str(place.resolve()).encode()).hexdigest()[:12]
 
 
 def script_of(study: Study) -> str:

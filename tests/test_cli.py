@@ -51,7 +51,7 @@ COMMANDS = [
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "train.py").write_text(SCRIPT)
-    (tmp_path / "study.yaml").write_text(STUDY.replace("WAIT", "0"))
+    (tmp_path / "study.yaml").write_text(STUDY.replace("WAIT", "0") + "data: {rows: 1797}\n")
     return tmp_path
 
 
@@ -92,6 +92,8 @@ def test_tune_show_and_resume(folder: Path) -> None:
     assert "configuration" in one.stdout
     assert "last lines" in one.stdout
     assert "flowchart" in luthier(folder, "show", "small", "--graph").stdout
+    (task,) = json.loads(luthier(folder, "memory", "list", "--kind", "task", "--json").stdout)
+    assert "features: {rows: 1797.0}" in task["content"]
 
 
 def test_json_is_one_object_on_standard_output(folder: Path) -> None:

@@ -60,8 +60,13 @@ def test_the_example(folder: Path) -> None:
     )
 
 
+def test_facts_of_the_data(folder: Path) -> None:
+    assert load(folder, GOOD).data == {}
+    assert load(folder, GOOD + "data: {rows: 1797, share: 0.5}\n").data == {"rows": 1797.0, "share": 0.5}
+
+
 def test_what_the_study_stores_reads_back(folder: Path) -> None:
-    spec = load(folder, GOOD)
+    spec = load(folder, GOOD + "data: {rows: 1797}\n")
     assert spec_from_dict(json.loads(spec.model_dump_json())) == spec
 
 
@@ -128,6 +133,17 @@ BAD = {
     "unquoted braces": (("model: embedded", "env: {LR: {lr}}"), "line 12", "put it in quotes"),
     "pattern that is none": (("model: embedded", "patterns: {x: '('}"), "line 12", "'('"),
     "pattern without a group": (("model: embedded", "patterns: {x: 'loss'}"), "line 12", "one group"),
+    "data in words": (
+        ("model: embedded", "data: {rows: many}"),
+        "line 12",
+        "`data.rows`",
+        "number",
+        "data: {rows: 1797",
+    ),
+    "data without end": (("model: embedded", "data: {rows: .inf}"), "line 12", "finite number, but got inf"),
+    "data as text": (("model: embedded", "data: 1797 rows"), "line 12", "`data`", "data: {rows: 1797"),
+    "data as bool": (("model: embedded", "data: {rows: true}"), "line 12", "`data.rows`", "True"),
+    "data named by a number": (("model: embedded", "data: {3: 4}"), "line 12", "`data.3", "data: {rows: 1797"),
     "a list on top": ((GOOD, "- a\n- b\n"), "keys and values, but this holds list"),
     "nothing": ((GOOD, "# later\n"), "holds nothing"),
     "no text at all": ((GOOD, "a: \x00"), "not valid YAML"),

@@ -28,6 +28,7 @@ from luthier.memory.task import Task
 from luthier.models.errors import ModelDown
 from luthier.models.fake import RandomChat, Scripted, ScriptedChat
 from luthier.trials.advisor import Advisor
+from luthier.trials.errors import SpecError
 from luthier.trials.records import Candidate, Config, Direction, Trial
 from luthier.trials.space import Choice, Space
 from luthier.trials.spec import Budget
@@ -234,6 +235,26 @@ def test_prompts_of_any_length_are_tuned_and_remembered(tmp_path: Path) -> None:
     assert len(study.finished) == 2
     assert heard.of(Warned) == []
     assert SQLiteStore(memory_path()).count(Filter(kinds=(Kind.TRIAL,))) == 2
+
+
+def failing_at_times(trial: Any) -> float:
+    if (x := trial.suggest_float("x", 0.0, 1.0)) > 0.8:
+        raise RuntimeError("too large")
+    return float((x - 0.7) ** 2)
+
+
+def test_facts_of_the_data_make_tasks_more_or_less_alike(tmp_path: Path) -> None:
+    for rows in (1000, 5, 900):
+        data = {"rows": rows}
+        luthier.tune(failing_at_times, name=f"s{rows}", trials=4, model="none", folder=tmp_path / str(rows), data=data)
+    store = SQLiteStore(memory_path())
+    read = [Task.read(note) for note in store.notes(Filter(kinds=(Kind.TASK,)))]
+    tasks = {task.features["rows"]: task for task in read if task is not None}
+    assert set(tasks) == {1000.0, 5.0, 900.0}
+    assert tasks[1000.0].likeness(tasks[900.0]) > tasks[1000.0].likeness(tasks[5.0]) + 0.05
+    with pytest.raises(SpecError, match=r"`data.rows` is wrong: .* number, .*'many'; write it like `data: "):
+        luthier.tune(failing_at_times, folder=tmp_path / "wrong", data={"rows": "many"})  # type: ignore[dict-item]
+    assert not (tmp_path / "wrong").exists()
 
 
 PATHS = tuple(f"/data/collections/of/pictures/for/training/part-{number:05d}.tar" for number in range(900))

@@ -20,7 +20,8 @@ from .stream import Parser
 from .yaml_file import Place, read_yaml
 
 __all__ = [
-    "Budget", "MetricSpec", "StudySpec", "load_spec", "space_from_dict", "space_to_dict", "spec_from_dict", "validated",
+    "Budget", "DataSpec", "MetricSpec", "StudySpec", "load_spec", "space_from_dict", "space_to_dict", "spec_from_dict",
+    "validated",
 ]  # fmt: skip
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -55,6 +56,16 @@ class Budget(_Checked):
     failures: int | None = Field(default=None, ge=1, examples=["failures: 5"])  # failed trials, over the whole study
 
 
+Facts = dict[str, Annotated[float, Field(allow_inf_nan=False)]]
+_DATA: Any = Field(default={}, examples=["data: {rows: 1797, columns: 64, classes: 10}"])
+
+
+class DataSpec(_Checked):
+    """What is known of the data, in numbers: the memory takes tasks whose data are near for more alike."""
+
+    data: Facts = _DATA
+
+
 class StudySpec(_Checked):
     """A study file. Field names are its keys."""
 
@@ -63,6 +74,7 @@ class StudySpec(_Checked):
     metric: MetricSpec = Field(examples=["metric: {name: val_loss, direction: minimize}"])
     space: dict[str, Any] = Field(examples=["space: {lr: {float: [1.0e-5, 0.1], log: true}}"])
     constraints: list[str] = Field(default=[], examples=['constraints: ["units * layers <= 1024"]'])
+    data: Facts = _DATA  # as in DataSpec
     budget: Budget = Field(default=Budget(), examples=["budget: {trials: 10, hours: 1}"])
     model: str | None = Field(default=None, examples=["model: embedded"])
     seed: int = Field(default=0, ge=0, examples=["seed: 0"])
