@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..memory.errors import MemoryFault
-from ..models.embedder import Embedder, open_embedder
+from ..models.embedder import Embedder, memory_embedder
 from ..models.errors import ModelError, ModelSpecError
 from .parts import Parts
 
@@ -28,7 +28,7 @@ def evolve_notes(parts: Parts, seconds: float) -> None:
 
 def _embedder(parts: Parts) -> Embedder | None:
     try:
-        return open_embedder()
+        return memory_embedder()
     except (ModelSpecError, ModelError) as error:
         parts.warn("embedder", f"notes are described without their neighbours: {error}")
         return None

@@ -72,7 +72,17 @@ def _models() -> Check:
 
 def _embedder() -> Check:
     from .models.catalogue import EMBEDDER, present
+    from .models.embedder import VARIABLE, memory_embedder, named_embedder
+    from .models.errors import ModelError, ModelSpecError
 
+    if (named := named_embedder()) is not None:
+        found = f"{named}, by {VARIABLE}"
+        try:
+            if (embedder := memory_embedder()) is not None:
+                embedder.embed(["ready"])
+            return Check("text embedder", True, found)
+        except (ModelSpecError, ModelError) as error:
+            return Check("text embedder", False if isinstance(error, ModelSpecError) else None, found, str(error))
     here = present(EMBEDDER)
     remedy = f"luthier models pull {EMBEDDER} (23 MB) lets the memory search by meaning"
     return Check("text embedder", here or None, EMBEDDER if here else "none", remedy)

@@ -85,16 +85,22 @@ def filter_of(store: Store, kind: str | None, task: str | None) -> Filter:
 
 
 def embedder_for(store: SQLiteStore) -> Embedder | None:
-    """What searches by meaning, with every note embedded; None, and a line on standard error, where it is not here."""
-    from .models.embedder import open_embedder
+    """What searches by meaning, with every note embedded; None, and a line on standard error, where it is not here.
+
+    Raises:
+        ModelSpecError: LUTHIER_EMBEDDER names what is no embedder.
+    """
+    from .models.embedder import memory_embedder, named_embedder
     from .models.errors import ModelError, ModelSpecError
 
     try:
-        embedder = open_embedder()
+        embedder = memory_embedder()
         if embedder is not None:
             _embed(store, embedder)
         return embedder
     except (ModelSpecError, ModelError) as error:
+        if isinstance(error, ModelSpecError) and named_embedder():
+            raise
         print(f"searching by words alone, not by meaning: {error}", file=sys.stderr)
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -15,6 +16,7 @@ from .spec import Kind, parse_spec
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
+VARIABLE = "LUTHIER_EMBEDDER"  # of the environment: what the memory embeds with
 FORMS = "embedded, ollama:NAME, openai:NAME@URL or none"
 READ = 20_000  # characters read of a text, as many as a note may hold; every known model cuts far earlier
 _KINDS = (Kind.EMBEDDED, Kind.OLLAMA, Kind.OPENAI, Kind.NONE)
@@ -82,6 +84,24 @@ def open_embedder(spec: str | Embeddings | Embedder | None = None) -> Embedder |
             from .minilm import MiniLM
 
             return MiniLM.open()
+
+
+def named_embedder() -> str | None:
+    """The embedder that the user has named for the memory, in LUTHIER_EMBEDDER; None for the usual one."""
+    return os.environ.get(VARIABLE, "").strip() or None
+
+
+def memory_embedder() -> Embedder | None:
+    """What the memory embeds with: what LUTHIER_EMBEDDER names, else the embedded one; None for `none`.
+
+    Raises:
+        ModelSpecError, ModelMissing: as `open_embedder`.
+    """
+    named = named_embedder()
+    try:
+        return open_embedder(named)
+    except ModelSpecError as error:
+        raise (ModelSpecError(f"{VARIABLE} must name an embedder: {error}") if named else error) from None
 
 
 def readable(text: str) -> str:

@@ -36,4 +36,5 @@ def store(tmp_path: Path) -> Iterator[SQLiteStore]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """The user's own memory is neither read nor written, not by the commands that a test starts either."""
+    os.environ.pop("LUTHIER_EMBEDDER", None)
     os.environ["LUTHIER_MEMORY"] = str(Path(_HOME.name) / f"{next(_NUMBERS)}.db")

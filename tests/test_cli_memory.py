@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from luthier import cli
+from luthier.doctor import Check, _embedder
 from luthier.graphs.evolving import evolve
 from luthier.memory.note import Author, Evidence, Kind, Link, LinkType, Note, Proposal
 from luthier.memory.retrieval import embed_missing
@@ -27,6 +28,7 @@ from luthier.models.errors import ModelMissing
 from luthier.models.fake import ScriptedChat
 from luthier.models.fake_embedder import HashEmbedder
 
+OPEN_EMBEDDER = embedders.open_embedder
 COMMANDS = ("search", "show", "list", "trials", "forget", "undo", "check", "graph", "evolve")
 EXCHANGE = ("import", "export", "import-optuna", "import-csv")
 NASTY = "</script><script>document.title='taken over'</script>\x1b[31m <b>bold</b> [red]red[/]"
@@ -175,6 +177,41 @@ def test_a_search_with_the_embedding_model_embeds_what_is_new(
     store = SQLiteStore(path)
     assert embed_missing(store, embedder) == 0
     store.close()
+
+
+def test_the_environment_names_another_embedder_which_embeds_anew(
+    run: Callable[..., Any], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {None: HashEmbedder(), "ollama:other": HashEmbedder(64)}
+    monkeypatch.setattr(embedders, "open_embedder", known.get)
+    run("search", "batch")
+    monkeypatch.setenv("LUTHIER_EMBEDDER", " ollama:other ")
+    code, out, err = run("search", "batch norm helps deep nets", "--kind", "lesson")
+    assert (code, err, "alike (" in out) == (0, "", True)
+    store = SQLiteStore(path)
+    assert [embed_missing(store, embedder) for embedder in known.values()] == [0, 0]
+    store.close()
+
+
+def test_a_wrong_name_in_the_environment_is_one_message_and_a_server_that_is_down_is_not(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedders, "open_embedder", OPEN_EMBEDDER)
+    monkeypatch.setenv("LUTHIER_EMBEDDER", "olama:other")
+    for command in (("search", "batch"), ("evolve", "--model", "none")):
+        code, out, err = run(*command)
+        assert (code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith("error: LUTHIER_EMBEDDER must name an embedder: ")
+        assert "did you mean 'ollama'?" in err
+    assert _embedder() == Check("text embedder", False, "olama:other, by LUTHIER_EMBEDDER", err[7:-1])
+    monkeypatch.setenv("LUTHIER_EMBEDDER", "ollama:other")
+    monkeypatch.setenv("OLLAMA_HOST", "http://127.0.0.1:9")
+    code, out, err = run("search", "batch")
+    assert (code, LESSON in out, "words alone" in err) == (0, True, True)
+    assert (_embedder().ok, _embedder().found) == (None, "ollama:other, by LUTHIER_EMBEDDER")
+    monkeypatch.setenv("LUTHIER_EMBEDDER", "none")
+    assert run("search", "batch")[2] == ""
+    assert _embedder().ok
 
 
 WRONG = [

@@ -285,6 +285,19 @@ def test_embedding_is_done_once_and_again_for_what_has_changed(store: Store) -> 
     assert found[0].why.startswith("alike (1.00)")
 
 
+def test_another_embedder_embeds_anew_and_the_first_one_s_vectors_stay(store: Store) -> None:
+    notes = [note(content=f"whale {number}") for number in range(3)]
+    store.add(notes)
+    other = HashEmbedder(64)
+    assert embed_missing(store, EMBEDDER) == 3
+    assert store.nearest(other.name, other.embed(["whale 1"])[0], 3) == []
+    assert embed_missing(store, other) == 3
+    for embedder in (other, EMBEDDER):
+        (best, *_) = retrieve(store, "whale 1", embedder=embedder, weights=Weights(text=0))
+        assert best.note.id == notes[1].id
+        assert embed_missing(store, embedder) == 0
+
+
 def test_without_vectors_or_words_there_is_no_error(store: Store) -> None:
     assert retrieve(store, "plankton", embedder=EMBEDDER) == []
     one = note(content="plankton")

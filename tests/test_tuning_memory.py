@@ -331,6 +331,15 @@ def test_at_a_study_s_end_the_model_works_over_what_was_learnt_if_it_is_asked_to
         assert bool(model.calls) == changed
 
 
+def test_a_wrong_embedder_is_told_once(tmp_path: Path, memory: StudyMemory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUTHIER_EMBEDDER", "olama:other")
+    model = ScriptedChat.of(described)
+    asked: dict[str, Any] = {"model": model, "model_name": "tiny", "workflow": "advisors", "evolve": 60.0}
+    _, heard = tuned(tmp_path / "a", memory, 3, **asked)
+    warned = [event.text for event in heard.events if isinstance(event, Warned) and "LUTHIER_EMBEDDER" in event.text]
+    assert len(warned) == 1
+
+
 def test_a_model_that_fails_at_the_notes_is_told_once(tmp_path: Path, memory: StudyMemory) -> None:
     model = ScriptedChat.of(lambda messages: ModelDown("nobody is there"))
     asked: dict[str, Any] = {"model": model, "model_name": "tiny", "workflow": "advisors", "evolve": 60.0}
