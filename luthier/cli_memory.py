@@ -28,6 +28,7 @@ def search(
     kind: KindOf = None,
     task: TaskOf = None,
     count: Annotated[int, typer.Option("-k", min=1, help="How many notes at most.")] = 10,
+    tokens: Annotated[int | None, typer.Option(min=1, help="How long their texts may be together, roughly.")] = None,
     memory: Memory = None,
     json: Json = False,
 ) -> None:
@@ -40,13 +41,14 @@ def search(
 
     with opened(memory) as store:
         where = filter_of(store, kind, task)
-        found = retrieve(store, text, embedder=embedder_for(store), where=where, k=count)
+        found = retrieve(store, text, embedder=embedder_for(store), where=where, k=count, tokens=tokens)
         if json:
             _print_json([{"score": one.score, "why": one.why, "note": as_data(one.note)} for one in found])
         elif found:
             Console().print(found_table(found))
         else:
-            print(nothing(store, f"no note of {store.path} goes with {text!r}"))
+            within = "" if tokens is None else f" in {tokens:,} tokens"
+            print(nothing(store, f"no note of {store.path} goes with {text!r}{within}"))
 
 
 @memory_app.command(epilog="Example: luthier memory show lesson-3f9a1c8d2e11 --revision 0")

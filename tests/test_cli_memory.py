@@ -130,6 +130,16 @@ def test_filters_of_a_list(run: Callable[..., Any]) -> None:
     assert listed("--task", TASK, "--kind", "lesson") == [LESSON]
 
 
+def test_a_search_keeps_to_a_budget_of_tokens(run: Callable[..., Any]) -> None:
+    def found(*args: str) -> list[str]:
+        return [one["note"]["id"] for one in json.loads(run("search", "batch", "--json", *args)[1])]
+
+    assert found() == [LESSON, TASK]
+    assert found("--tokens", "12") == [LESSON]
+    assert "goes with 'batch' in 1 tokens" in run("search", "batch", "--tokens", "1")[1]
+    assert run("search", "batch", "--tokens", "0")[0] == 2
+
+
 def test_programs_get_json(run: Callable[..., Any]) -> None:
     found = json.loads(run("search", "batch", "--json", "-k", "1")[1])
     assert [(one["note"]["id"], one["score"], one["why"]) for one in found] == [(LESSON, 1.0, "holds the word 'batch'")]
