@@ -36,11 +36,11 @@ def search(
     from rich.console import Console
 
     from .memory.retrieval import retrieve
-    from .memory_open import embedder_for, filter_of, nothing, opened
+    from .memory_open import embedder_for, nothing, opened, searched
     from .memory_page import as_data, found_table
 
     with opened(memory) as store:
-        where = filter_of(store, kind, task)
+        where = searched(store, kind, task)
         found = retrieve(store, text, embedder=embedder_for(store), where=where, k=count, tokens=tokens)
         if json:
             _print_json([{"score": one.score, "why": one.why, "note": as_data(one.note)} for one in found])

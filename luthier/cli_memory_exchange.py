@@ -104,15 +104,20 @@ def import_table(
 
 @contextmanager
 def _made(given: Path | None) -> Iterator[SQLiteStore]:
-    """The memory at a path, or the usual one; an empty one where there is none."""
+    """The memory at a path, or the usual one; a new one where there is none, which stays only if it was written to."""
     from .memory.place import memory_path
     from .memory.sqlite_store import SQLiteStore
 
-    store = SQLiteStore(memory_path(given))
+    path = memory_path(given)
+    new = not path.exists()
+    store = SQLiteStore(path)
     try:
         yield store
     finally:
+        unused = new and not store.journal(1)
         store.close()
+        if unused:
+            path.unlink(missing_ok=True)
 
 
 def _as_data(done: ImportedStudy) -> dict[str, Any]:

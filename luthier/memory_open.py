@@ -84,6 +84,22 @@ def filter_of(store: Store, kind: str | None, task: str | None) -> Filter:
     return Filter(kinds=() if kind is None else (_kind(kind),), tasks=() if task is None else (task,))
 
 
+def searched(store: Store, kind: str | None, task: str | None) -> Filter:
+    """The filter of a search.
+
+    Raises:
+        InputError: as `filter_of`, or for trials alone, which no search finds.
+        NoteMissing: an unknown task.
+    """
+    where = filter_of(store, kind, task)
+    if where.kinds == (Kind.TRIAL,):
+        raise InputError(
+            "a search must be for other kinds: trials are rows, which are not searched by words or meaning; "
+            "`luthier memory list --kind trial --task ID` names them, `luthier memory show ID` shows one"
+        )
+    return where
+
+
 def embedder_for(store: SQLiteStore) -> Embedder | None:
     """What searches by meaning, with every note embedded; None, and a line on standard error, where it is not here.
 

@@ -104,6 +104,8 @@ def _database(url: str) -> Iterator[tuple[BaseStorage, str]]:
 
     url, name, shown = _resolved(url)
     try:
+        if not _holds_studies(url):
+            raise ImportFault(f"{shown} must be a storage of Optuna, but it holds no Optuna study; check the path")
         storage = RDBStorage(url, skip_table_creation=True)
     except (SQLAlchemyError, OptunaError, ImportError, RuntimeError, AssertionError) as error:
         reason = " ".join(str(error).split()) or "it has no version"
@@ -113,6 +115,17 @@ def _database(url: str) -> Iterator[tuple[BaseStorage, str]]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+def _holds_studies(url: str) -> bool:
+    """Whether a database has Optuna's tables: what Optuna says of one that has none is about something else."""
+    from sqlalchemy import create_engine, inspect
+
+    engine = create_engine(url)
+    try:
+        return {"studies", "version_info"} <= set(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
 
 
 def _resolved(url: str) -> tuple[str, str, str]:

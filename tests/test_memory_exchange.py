@@ -473,7 +473,8 @@ def test_no_storage_is_refused_and_none_is_made(store: SQLiteStore, tmp_path: Pa
     table = {
         f"sqlite:///{missing}": ["missing.db is no file"],
         str(missing): ["missing.db", "cannot be read"],
-        f"sqlite:///{other}": ["other.db", "version"],
+        f"sqlite:///{other}": ["other.db", "holds no Optuna study"],
+        str(other): ["other.db", "holds no Optuna study"],
         str(text): ["a database or a journal"],
         str(lines): ["a database or a journal"],
         "nonsense://x": ["nonsense"],
@@ -676,6 +677,21 @@ def test_commands(command: Callable[..., Any], url: str, tmp_path: Path) -> None
     assert written["files"] == len(files(tmp_path / "notes"))
     assert command("import", str(tmp_path / "notes")) == {"files": written["files"], "added": [], "differing": []}
     assert "0 of" in command("import", str(tmp_path / "notes"), json_too=False)
+
+
+def test_an_import_that_writes_nothing_leaves_no_new_memory_and_an_old_one_as_it_is(tmp_path: Path) -> None:
+    app, place, empty = typer.Typer(), tmp_path / "m.db", tmp_path / "empty"
+    add_to(app)
+    empty.mkdir()
+    (tmp_path / "runs.csv").write_text("lr,loss\n1,many\n")
+    table = ("import-csv", str(tmp_path / "runs.csv"), "--metric", "loss", "--direction", "minimize")
+    for args in (("import", str(empty)), ("import-optuna", str(tmp_path / "none.db")), table):
+        done = CliRunner().invoke(app, [*args, "--memory", str(place)])
+        assert isinstance(done.exception, ImportFault)
+        assert list(tmp_path.glob("m.db*")) == []
+    SQLiteStore(place).close()
+    assert CliRunner().invoke(app, ["import", str(empty), "--memory", str(place)]).exit_code == 1
+    assert place.exists()
 
 
 @pytest.mark.parametrize("name", ["export", "import", "import-optuna", "import-csv"])
