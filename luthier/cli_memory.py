@@ -60,6 +60,7 @@ def show(
 ) -> None:
     """Show a note: its evidence, who changed it and how, and what it is linked to. Forgotten notes too."""
     from .memory.hops import passing
+    from .memory.recomputing import holds
     from .memory_open import opened, revisions_of
     from .memory_page import as_data, print_note
 
@@ -68,13 +69,13 @@ def show(
         shown = history[-1] if revision is None else store.get(note, revision)
         links = store.links([note])
         ends = {end: store.get(end) for link in links for end in (link.source, link.target)}
-        forgotten = not passing(store, [note])
+        forgotten, sound = not passing(store, [note]), holds(store, shown)
     if json:
         named = [link.model_dump(mode="json") for link in links]
-        told = {"note": as_data(shown), "forgotten": forgotten, "links": named}
+        told = {"note": as_data(shown), "forgotten": forgotten, "evidence_holds": sound, "links": named}
         _print_json({**told, "revisions": [as_data(one) for one in history]})
     else:
-        print_note(shown, history, links, ends, forgotten)
+        print_note(shown, history, links, ends, forgotten, sound)
 
 
 @memory_app.command("list", epilog="Example: luthier memory list --kind lesson")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,12 +58,13 @@ def import_folder(
 
     with _made(memory) as store, progress("reading notes") as on_progress:
         done = import_notes(store, folder, on_progress)
-    told = {"files": done.files, "added": list(done.added), "differing": list(done.differing)}
+    named = {"added": list(done.added), "differing": list(done.differing), "corrected": list(done.corrected)}
     text = f"{len(done.added):,} of {done.files:,} notes are new"
     if done.differing:
-        names = ", ".join(done.differing[:_SHOWN]) + (", ..." if len(done.differing) > _SHOWN else "")
-        text += f"\nleft as they are in the memory, with other words than in the folder: {names}"
-    _tell(told, json, text)
+        text += f"\nleft as they are in the memory, with other words than in the folder: {_names(done.differing)}"
+    if done.corrected:
+        text += f"\nwith evidence that was not what its trials say, computed anew: {_names(done.corrected)}"
+    _tell({"files": done.files, **named}, json, text)
 
 
 def import_storage(
@@ -118,6 +119,10 @@ def _made(given: Path | None) -> Iterator[SQLiteStore]:
         store.close()
         if unused:
             path.unlink(missing_ok=True)
+
+
+def _names(notes: Sequence[str]) -> str:
+    return ", ".join(notes[:_SHOWN]) + (", ..." if len(notes) > _SHOWN else "")
 
 
 def _as_data(done: ImportedStudy) -> dict[str, Any]:

@@ -19,6 +19,11 @@ from .words import config, duration, number
 CUT = 160  # characters of a first line
 TRIALS = 3  # named of a note's evidence
 STYLE_OF = {"+": "green", "-": "red"}  # of a line of a diff
+CHECKED = {
+    True: "as code computes it from its trials",
+    False: "which is not what its trials say",
+    None: "which code cannot check: its trials' rows are not here, or the note is none of code's",
+}
 
 
 def first_line(note: Note) -> str:
@@ -75,16 +80,27 @@ def trial_table(found: Sequence[tuple[float | None, PastTrial]], metric: str) ->
 
 
 def print_note(
-    note: Note, history: Sequence[Note], links: Sequence[Link], ends: Mapping[str, Note], forgotten: bool
+    note: Note,
+    history: Sequence[Note],
+    links: Sequence[Link],
+    ends: Mapping[str, Note],
+    forgotten: bool,
+    sound: bool | None,
 ) -> None:
-    """One revision of a note, its evidence, how it came to be, and what it is tied to."""
+    """One revision of a note, its evidence, how it came to be, and what it is tied to.
+
+    Args:
+        sound: whether the evidence is what its trials say; None where code cannot tell.
+    """
     console = Console()
     for name, text in _facts(note, len(history), forgotten).items():
         if text:
             console.print(f"[bold]{name:>10}[/]  {escape(plain(text))}", highlight=False)
     console.print(f"\n{escape(plain(note.content))}", highlight=False)
     if note.evidence is not None:
-        console.print("\n[bold]evidence[/]", _evidence_table(note.evidence), sep="\n", highlight=False)
+        console.print(
+            f"\n[bold]evidence[/], {CHECKED[sound]}", _evidence_table(note.evidence), sep="\n", highlight=False
+        )
     console.print("\n[bold]revisions[/]", highlight=False)
     for before, after in zip([None, *history], history, strict=False):
         _print_revision(console, before, after)

@@ -14,6 +14,7 @@ from .errors import ImportFault, NoteMissing
 from .foreign import Progress, silent
 from .note import Author, Kind, Link, LinkType, Note, PastTrial, Proposal
 from .note_file import NoteFile, from_text, to_text
+from .recomputing import correct
 from .store import Filter, Store
 
 IMPORT = Author(by="code", name="import")
@@ -27,6 +28,7 @@ class ImportedNotes:
     files: int
     added: tuple[str, ...]  # ids that are new in the memory
     differing: tuple[str, ...]  # ids whose note was here with other words, which stay
+    corrected: tuple[str, ...] = ()  # of those added, ids whose evidence was not what its trials say
 
 
 def export_notes(store: Store, folder: Path, where: Filter = _ANY, on_progress: Progress = silent) -> int:
@@ -59,8 +61,9 @@ def import_notes(store: Store, folder: Path, on_progress: Progress = silent) -> 
     """Add the notes, links and trial rows of a folder as one change. What the memory has, stays as it is, also what was
     forgotten; what was undone comes back.
 
-    Evidence is taken for code's where its trials are in the folder or the memory. Words that another author has put
-    over it since, the forgotten, and what was recalled since, are revisions of their own.
+    Evidence is computed anew from its trials where code can (`recomputing.py`), and is a revision of its own where that
+    is not what the file says. What code cannot compute is taken as it is. Words that another author has put over
+    evidence since, the forgotten, and what was recalled since, are revisions of their own too.
 
     Raises:
         ImportFault: naming the file: it is no note, has another name than its id, or names a note that is not there.
@@ -76,11 +79,12 @@ def import_notes(store: Store, folder: Path, on_progress: Progress = silent) -> 
     with store.together(f"import {folder.resolve().name}"):
         added = store.add(first, [link for file in notes.values() for link in file.links], rows)
         _evolve(store, [file.note for file, one in zip(notes.values(), first, strict=True) if one is not file.note])
+        corrected = [name for name in added if correct(store, store.get(name))]
         for name in added:
             if notes[name].forgotten:
                 store.forget(name)
     differing = [name for name in sorted(here) if _words(store.get(name)) != _words(notes[name].note)]
-    return ImportedNotes(len(files), tuple(added), tuple(differing))
+    return ImportedNotes(len(files), tuple(added), tuple(differing), tuple(corrected))
 
 
 def _files(store: Store, where: Filter) -> Iterator[NoteFile]:

@@ -100,6 +100,13 @@ def _trial_note(task: Task, row: PastTrial) -> Note:
 
 def _learn_failure(store: Store, task: Task, cause: str, rows: list[PastTrial]) -> None:
     """One note for each cause of failure in a task, with the trials that it took."""
+    note = failure_note(task, cause, rows)
+    if not _added(store, note) and note.evidence is not None:
+        _support(store, note, note.evidence, note.content)
+
+
+def failure_note(task: Task, cause: str, rows: Sequence[PastTrial]) -> Note:
+    """What a task's trials that failed for one cause come to, oldest first."""
     last = rows[-1].detail.splitlines()[-1] if rows[-1].detail else ""
     times = "once" if len(rows) == 1 else f"{len(rows)} times"
     configs = "; ".join(config_words(row.config) for row in rows[-3:])
@@ -111,7 +118,7 @@ def _learn_failure(store: Store, task: Task, cause: str, rows: list[PastTrial]) 
         diagnosis=cause,
         seconds=sum(row.seconds for row in rows),
     )
-    note = Note(
+    return Note(
         id=stable_id(Kind.FAILURE, task.id, cause),
         kind=Kind.FAILURE,
         content=content,
@@ -122,8 +129,6 @@ def _learn_failure(store: Store, task: Task, cause: str, rows: list[PastTrial]) 
         study=rows[-1].study,
         evidence=evidence,
     )
-    if not _added(store, note):
-        _support(store, note, evidence, content)
 
 
 def _learn_effect(store: Store, task: Task, name: str, trials: list[PastTrial]) -> None:

@@ -24,6 +24,7 @@ from luthier.memory.imports import import_csv, import_optuna
 from luthier.memory.markdown import export_notes, import_notes
 from luthier.memory.note import CODE, Author, Evidence, Kind, Link, LinkType, Note, PastTrial, Proposal
 from luthier.memory.note_file import NoteFile, from_text, to_text
+from luthier.memory.recomputing import holds
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
 from luthier.memory.task import Task
@@ -649,6 +650,53 @@ def test_a_wide_task_comes_back_whole(store: SQLiteStore, tmp_path: Path) -> Non
         assert Task.read(other.get(task.id)) == task
 
 
+def learnt(store: SQLiteStore, folder: Path) -> dict[Kind, Note]:
+    """A task that code has learnt of from a table, with a lesson and a failure."""
+    (folder / "runs.csv").write_text("lr,loss\n" + "".join(f"0.{n},{n / 7}\n" for n in range(1, 9)) + "0.9,nan\n")
+    done = import_csv(store, folder / "runs.csv", "loss", MIN)
+    assert done.task is not None
+    return {note.kind: note for note in store.notes() if note.kind is not Kind.TRIAL}
+
+
+def test_what_code_has_learnt_comes_back(store: SQLiteStore, tmp_path: Path) -> None:
+    assert [holds(store, made) for made in learnt(store, tmp_path).values()] == [True] * 3
+    assert_comes_back(store, tmp_path / "notes")
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new"),
+    [
+        (Kind.LESSON, "effect: -", "effect: "),
+        (Kind.TASK, "best: 0.1", "best: -9.1"),
+        (Kind.FAILURE, "seconds: 0.0", "seconds: 7.0"),
+    ],
+)
+def test_evidence_that_somebody_has_edited_is_computed_anew(
+    store: SQLiteStore, tmp_path: Path, kind: Kind, old: str, new: str
+) -> None:
+    told = learnt(store, tmp_path)[kind]
+    export_notes(store, tmp_path / "notes")
+    path = tmp_path / "notes" / kind / f"{told.id}.md"
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new).replace("went along", "goes along"))
+    with memory(tmp_path / "other.db") as other:
+        assert import_notes(other, tmp_path / "notes").corrected == (told.id,)
+        now = other.get(told.id)
+        assert (now.evidence, now.content, now.author) == (told.evidence, told.content, CODE)
+        assert holds(other, other.get(told.id, 0)) is False
+        assert [change.what for change in other.journal()] == ["import notes"]
+
+
+def test_evidence_that_code_cannot_compute_is_taken_as_it_is(store: SQLiteStore, tmp_path: Path) -> None:
+    _, trial, lesson = family(store)
+    assert holds(store, lesson) is None
+    made = learnt(store, tmp_path)
+    for row in store.trials(made[Kind.TASK].id)[:1]:
+        store.forget(row.id)
+    assert holds(store, made[Kind.LESSON]) is None
+    assert holds(store, trial) is None
+
+
 @pytest.fixture
 def command(tmp_path: Path) -> Callable[..., Any]:
     app = typer.Typer()
@@ -675,7 +723,12 @@ def test_commands(command: Callable[..., Any], url: str, tmp_path: Path) -> None
     assert "small: 0 of 2 trials are new" in command("import-optuna", url, json_too=False)
     written = command("export", str(tmp_path / "notes"))
     assert written["files"] == len(files(tmp_path / "notes"))
-    assert command("import", str(tmp_path / "notes")) == {"files": written["files"], "added": [], "differing": []}
+    assert command("import", str(tmp_path / "notes")) == {
+        "files": written["files"],
+        "added": [],
+        "differing": [],
+        "corrected": [],
+    }
     assert "0 of" in command("import", str(tmp_path / "notes"), json_too=False)
 
 
