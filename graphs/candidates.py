@@ -54,16 +54,17 @@ def candidates_for(
     tried = [*trials, *(one for one, skip in zip(refused, skips, strict=True) if (skip["failure"] or 0.0) >= LIKELY)]
     barred = [Candidate(skip["config"], skip["source"]) for skip in skips]
     asked = advisors if number else [DefaultAdvisor(), *advisors]
+    on = "the others go on" if len(asked) > 1 else "a random configuration runs"
     for advisor in in_order(asked, space):
         wanted = EACH.get(advisor.name, 1) if several else 1
         seed = seed_for(study.seed, number, advisor.name)
         try:
             made = advisor.advise(space, tried, study.direction, seed=seed, n=wanted + len(skips))
         except Exception as error:  # anybody's advisor may fail in any way, and the night must not stop for it
-            warn(f"advisor {advisor.name}", f"advisor {advisor.name} failed ({_short(error)}); the others go on")
+            warn(f"advisor {advisor.name}", f"advisor {advisor.name} failed ({_short(error)}); {on}")
             continue
         if not made and isinstance(advisor, Silent) and advisor.silence:
-            warn(f"silent {advisor.name}", f"advisor {advisor.name}: {advisor.silence}; the others go on")
+            warn(f"silent {advisor.name}", f"advisor {advisor.name}: {advisor.silence}; {on}")
         found += fresh(made, [*found, *barred], space, tried)
         # What served past studies best is tried before anybody chooses: no choice among cold candidates comes near it.
         known = advisor.name == TransferAdvisor.name and number < FIRST

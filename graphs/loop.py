@@ -125,9 +125,16 @@ def _workflows(wanted: str | Workflow | None, has_model: bool, *, gated: bool) -
     """Those that may carry a trial, the first one trial 0."""
     if isinstance(wanted, Workflow):
         return [wanted]
+    check_workflow(wanted)
     if wanted is None or wanted == AUTO:
         return [WORKFLOWS[name] for name in (WITHOUT,) * (not has_model) or (WITH_MODEL if gated else (UNGATED,))]
+    return [WORKFLOWS[wanted]]
+
+
+def check_workflow(wanted: str | None) -> None:
+    """Raises SpecError where this is neither a built-in workflow nor `AUTO`; None is as good as that."""
     try:
-        return [workflow_named(wanted)]
+        if wanted not in (None, AUTO):
+            workflow_named(str(wanted))
     except ValueError as error:
         raise SpecError(f"{error}; or {AUTO!r}, one for each trial") from error

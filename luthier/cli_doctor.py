@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .consoles import open_console
 from .doctor import Check, examine
 
 
@@ -18,7 +18,7 @@ def print_report(as_json: bool) -> None:
     if as_json:
         print(json.dumps([check.as_dict() for check in checks], indent=2))
     else:
-        Console().print(_table(checks))
+        open_console().print(_table(checks))
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
 

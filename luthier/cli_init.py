@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.markup import escape
 from rich.syntax import Syntax
 
+from .consoles import open_console
 from .trials.draft import draft
 from .trials.errors import SpecError
 
@@ -22,7 +22,7 @@ def write_draft(script: Path, out: Path, force: bool) -> None:
         raise SpecError(f"{out} must not exist yet, but it does; choose another --out, or pass --force")
     drafted = draft(script, out.resolve().parent)
     out.write_text(drafted.yaml)
-    console = Console()
+    console = open_console()
     console.print(f"Wrote {escape(str(out))}:", highlight=False)
     console.print(Syntax(drafted.yaml, "yaml", background_color="default"))
     if drafted.doubts:

@@ -33,8 +33,7 @@ def search(
     json: Json = False,
 ) -> None:
     """Find notes by meaning and by words, and by what they are linked to."""
-    from rich.console import Console
-
+    from .consoles import open_console
     from .memory.retrieval import retrieve
     from .memory_open import embedder_for, nothing, opened, searched
     from .memory_page import as_data, found_table
@@ -45,7 +44,7 @@ def search(
         if json:
             _print_json([{"score": one.score, "why": one.why, "note": as_data(one.note)} for one in found])
         elif found:
-            Console().print(found_table(found))
+            open_console().print(found_table(found))
         else:
             within = "" if tokens is None else f" in {tokens:,} tokens"
             print(nothing(store, f"no note of {store.path} goes with {text!r}{within}"))
@@ -81,8 +80,7 @@ def show(
 @memory_app.command("list", epilog="Example: luthier memory list --kind lesson")
 def list_notes(kind: KindOf = None, task: TaskOf = None, memory: Memory = None, json: Json = False) -> None:
     """List the notes, oldest first."""
-    from rich.console import Console
-
+    from .consoles import open_console
     from .memory_open import filter_of, nothing, opened
     from .memory_page import as_data, note_table
 
@@ -92,7 +90,7 @@ def list_notes(kind: KindOf = None, task: TaskOf = None, memory: Memory = None, 
         if json:
             _print_json([as_data(note) for note in notes])
         elif notes:
-            Console().print(note_table(notes))
+            open_console().print(note_table(notes))
         else:
             print(nothing(store, f"no note of {store.path} is of that kind and task"))
 

@@ -55,9 +55,9 @@ def evolve(
 
 
 def _evolve(store: SQLiteStore, model: str, seconds: float, count: int) -> Evolved:
-    from rich.console import Console
     from rich.progress import Progress
 
+    from .consoles import open_console
     from .graphs.evolving import evolve as evolve_notes
     from .memory_open import embedder_for
     from .models.call_log import CallLog
@@ -68,7 +68,7 @@ def _evolve(store: SQLiteStore, model: str, seconds: float, count: int) -> Evolv
     assert chat is not None  # only "none" is none
     log = CallLog(store.path.with_name(f"{store.path.stem}-calls.jsonl"))
     caller = Caller(chat, name=model, log=log, timeout=SECONDS_A_QUESTION)
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("reading notes", total=None)
 

@@ -30,8 +30,7 @@ def trials(
     json: Json = False,
 ) -> None:
     """List what was tried in a task: the best first, or the nearest to a configuration."""
-    from rich.console import Console
-
+    from .consoles import open_console
     from .memory.distance import nearest
     from .memory_open import opened, task_of
     from .memory_page import trial_table
@@ -47,7 +46,7 @@ def trials(
         told = [{"distance": far, **row.model_dump(mode="json")} for far, row in found[:count]]
         print(jsonlib.dumps(told, indent=2))
     elif found:
-        Console().print(trial_table(found[:count], known.metric))
+        open_console().print(trial_table(found[:count], known.metric))
         if len(found) > count:
             print(f"{count} of {len(found):,} trials; -k {len(found)} shows all")
     else:

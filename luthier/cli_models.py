@@ -6,9 +6,10 @@ import json as jsonlib
 from typing import Annotated, cast
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from .consoles import open_console
 
 models_app = typer.Typer(name="models", help="List, fetch and probe models.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -38,7 +39,7 @@ def list_models(json: Json = False) -> None:
     for row, entry in zip(rows, listed, strict=True):
         here = "[green]yes[/]" if row["present"] else "no"
         table.add_row(entry.name, f"{cast(int, row['bytes']) / 1e6:,.0f} MB", entry.licence, here, entry.purpose)
-    Console().print(table)
+    open_console().print(table)
 
 
 @models_app.command("pull", epilog="Example: luthier models pull qwen2.5-coder-1.5b")
@@ -50,7 +51,7 @@ def pull_model(name: Annotated[str, typer.Argument(help="A name from `luthier mo
         print(f"{name} is here already: {path_of(name)}")
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=open_console(stderr=True)) as progress:
         task = progress.add_task(f"fetching {name}", total=None)
         path = pull(
             name, lambda done, total, text: progress.update(task, completed=done, total=total, description=text)
@@ -70,7 +71,7 @@ def probe_model(
     chat = open_model(spec)
     if chat is None:
         raise typer.BadParameter("`none` is no model to probe; name one such as embedded")
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     with console.status(f"probing {spec} ...") as status:
         report = probe(chat, name=spec, said=lambda text: status.update(f"probing {spec}: {text}"))
     if json:
@@ -79,4 +80,4 @@ def probe_model(
     table = Table("what", "measured", "95 % interval", box=None)
     for row in report.rows():
         table.add_row(*row)
-    Console().print(table)
+    open_console().print(table)

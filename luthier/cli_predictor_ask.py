@@ -58,8 +58,7 @@ def predict_pair(
     json: Json = False,
 ) -> None:
     """Say how likely a workflow is to succeed on a task, or each of a file of pairs (JSON lines); no run is made."""
-    from rich.console import Console
-
+    from .consoles import open_console
     from .predictor_ask import answers, in_suite, pairs_in
     from .predictor_open import open_ability, open_checkpoint, open_logs
     from .predictor_page import print_answers
@@ -72,7 +71,7 @@ def predict_pair(
         told = [one.as_dict() for one in said]
         _print_json(told[0] if task is not None else told)
     else:
-        print_answers(said, Console())
+        print_answers(said, open_console())
 
 
 def choose_probes(
@@ -85,8 +84,7 @@ def choose_probes(
     json: Json = False,
 ) -> None:
     """Name the tasks on which a few runs of a new workflow tell most; log them, and give them to `predict --probes`."""
-    from rich.console import Console
-
+    from .consoles import open_console
     from .predictor_ask import workflow_asked
     from .predictor_open import open_ability, open_checkpoint
     from .predictor_page import probes_table
@@ -98,7 +96,7 @@ def choose_probes(
     if json:
         _print_json([one.as_dict() for one in found])
     else:
-        Console().print(probes_table(found))
+        open_console().print(probes_table(found))
 
 
 def explain_pair(
@@ -113,8 +111,7 @@ def explain_pair(
     """Show the parts of the logit, and what each step of the workflow adds by its features."""
     from dataclasses import asdict
 
-    from rich.console import Console
-
+    from .consoles import open_console
     from .predictor.explain import parts_of, steps_of
     from .predictor_ask import answers
     from .predictor_open import open_ability, open_checkpoint
@@ -127,7 +124,7 @@ def explain_pair(
     if json:
         _print_json({**said[0].as_dict(), "parts": [asdict(p) for p in parts], "steps": [asdict(s) for s in steps]})
         return
-    console = Console()
+    console = open_console()
     print_answers(said, console)
     console.print("\nParts of the logit; 0 is even odds, +1 makes them 2.7 times better", highlight=False)
     console.print(parts_table(parts), highlight=False)

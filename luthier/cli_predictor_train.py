@@ -43,8 +43,7 @@ def train_predictor(
     json: Json = False,
 ) -> None:
     """Train on logs, report how good it is on what it has not seen, and keep it. Ctrl-C and again: it goes on."""
-    from rich.console import Console
-
+    from .consoles import open_console
     from .predictor.log_place import log_file
     from .predictor_open import NAME, check_out, checkpoint_path, open_encoder, open_logs
     from .predictor_page import print_report
@@ -62,7 +61,7 @@ def train_predictor(
         return
     counted = ", ".join(f"{count:,} {what}" for what, count in card.counts.items())
     print(f"learnt from {counted} in {card.seconds:,.0f} s")
-    print_report(card.figures, card.left_out, Console())
+    print_report(card.figures, card.left_out, open_console())
     print(f"\nwritten to {path}; luthier predictor card tells what it cannot do")
 
 
@@ -126,15 +125,14 @@ def _try(checkpoint: str, on: Path | None, seed: int, json: bool) -> None:
 
 
 def _tell(figures: list[Figure], left_out: dict[str, str], json: bool) -> None:
-    from rich.console import Console
-
+    from .consoles import open_console
     from .predictor_page import print_report
 
     if json:
         told = {"figures": [figure.model_dump(mode="json") for figure in figures], "left_out": left_out}
         print(jsonlib.dumps(told, indent=2))
     else:
-        print_report(figures, left_out, Console())
+        print_report(figures, left_out, open_console())
 
 
 @contextmanager

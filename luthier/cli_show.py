@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 
 from .api import HOME
+from .consoles import open_console
 from .page import summary_lines
 from .picture import write_picture
 from .predictor.workflow import WORKFLOWS
@@ -44,6 +44,9 @@ def show_study(
     """
     if beside and not trust:
         raise StudyError("--all pools the account of turns, so it needs --trust; give both")
+    views = {"--trial": trial is not None, "--graph": graph, "--trust": trust, "--savings": savings}
+    if len(given := [option for option, asked in views.items() if asked]) > 1:
+        raise StudyError(f"show prints one thing at a time, but got {' and '.join(given)}; give one of them")
     study = Study.open(_folder(name))
     try:
         if trust:
@@ -86,7 +89,7 @@ def _print_study(study: Study, as_json: bool) -> None:
         trials = [_as_dict(study, t) for t in study.trials]
         print(json.dumps({"summary": summary.as_dict(), "trials": trials}, indent=2))
         return
-    console = Console()
+    console = open_console()
     console.print(TrialTable(study))
     for line in summary_lines(summary):
         console.print(line, highlight=False)
@@ -120,7 +123,7 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
         "metrics": config(trial.metrics),
         "folder": str(study.trial_folder(trial.number)),
     }
-    console = Console()
+    console = open_console()
     for name, text in rows.items():
         console.print(f"[bold]{escape(name):>14}[/]  {escape(text)}", highlight=False)
     for said in trial.extra.get("agents", []):
@@ -163,7 +166,7 @@ def _print_trust(study: Study, beside: bool, as_json: bool) -> None:
     if as_json:
         print(json.dumps(trust.as_dict(), indent=2))
     else:
-        print_trust(trust, Console())
+        print_trust(trust, open_console())
 
 
 def _print_savings(study: Study, as_json: bool) -> None:

@@ -10,10 +10,10 @@ from itertools import count
 from pathlib import Path
 
 import typer
-from rich.console import Console
 
 from .api import HOME, run_study, runner_of, study_of
 from .confirm import Confirmation, confirm
+from .consoles import open_console
 from .graphs.events import Listener
 from .live import LiveView
 from .page import print_summary
@@ -22,7 +22,8 @@ from .plain import PlainView
 from .remember import Remember
 from .summary import summary_of
 from .trials.runner import Runner
-from .trials.spec import load_spec
+from .trials.space_yaml import placed
+from .trials.spec import StudySpec, load_spec
 from .trials.study import DATABASE, Study
 
 INTERRUPTED = 130  # what shells return after Ctrl-C
@@ -47,7 +48,7 @@ def run_file(
 
     With `as_json` standard output holds one JSON object and progress goes to standard error.
     """
-    spec = load_spec(file)
+    spec = load_spec(file, _check_workflow)
     budget = spec.budget if trials is None else spec.budget.model_copy(update={"trials": trials})
     place = folder or HOME / spec.name
     study = study_of(spec, unfinished(place, budget.trials) if new else place, seed)
@@ -78,13 +79,20 @@ def run_file(
         if as_json:
             print(json.dumps(summary.as_dict(), indent=2))
         else:
-            print_summary(summary, study, picture, Console())
+            print_summary(summary, study, picture, open_console())
     except KeyboardInterrupt:
         print("\nstopped; every finished trial is kept, and the same command goes on from here", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None
     finally:
         runner.close()
         study.close()
+
+
+def _check_workflow(spec: StudySpec) -> None:
+    from .graphs.loop import check_workflow
+
+    with placed("workflow"):
+        check_workflow(spec.workflow)
 
 
 def unfinished(folder: Path, trials: int) -> Path:
@@ -103,7 +111,7 @@ def unfinished(folder: Path, trials: int) -> Path:
 
 @contextmanager
 def _view(study: Study, as_json: bool) -> Iterator[Listener]:
-    console = Console(stderr=as_json)
+    console = open_console(stderr=as_json)
     if console.is_terminal and not as_json:
         live = LiveView(study.name, study.metric, study.direction, console)
         live.seen(study.finished)
@@ -119,7 +127,7 @@ def _view(study: Study, as_json: bool) -> Iterator[Listener]:
 def _confirm(study: Study, runner: Runner, seeds: int) -> Confirmation | None:
     if not seeds:
         return None
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     with console.status("") as status:
 
         def said(name: str, i: int, n: int) -> None:

@@ -79,11 +79,10 @@ class Prior:
 
 def turns_beside(folder: Path) -> list[Turn]:
     """The turns of the latest other studies in the same folder of studies."""
-    from .predictor.study_logs import FILE, logged_trials
+    from .predictor.study_logs import logged_trials, logs_beside
     from .predictor.turns import turns_of
 
-    files = [file for file in folder.parent.glob(f"*/{FILE}") if file.parent != folder]
-    latest = sorted(files, key=lambda file: (file.stat().st_mtime, file), reverse=True)[:MOST_STUDIES]
+    latest = sorted(logs_beside(folder), key=lambda file: (file.stat().st_mtime, file), reverse=True)[:MOST_STUDIES]
     found = []
     for file in latest:
         direction, trials = logged_trials(file)

@@ -9,8 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from .consoles import open_console
 from .memory.errors import MemoryFileError, NoteMissing
 from .memory.note import Kind, Note
 from .memory.place import memory_path
@@ -137,7 +136,7 @@ def _kind(text: str) -> Kind:
 
 
 def _embed(store: SQLiteStore, embedder: Embedder) -> None:
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     with console.status("embedding new notes ...") as status:
         embed_missing(store, embedder, lambda done: status.update(f"embedding new notes: {done:,} done"))
         store.index(embedder.name, lambda done: status.update(f"indexing new notes: {done:,} done"))

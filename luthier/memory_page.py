@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from .consoles import open_console
 from .memory.note import Author, Evidence, Link, Note, PastTrial
 from .memory.retrieval import Recalled
 from .words import config, duration, number
@@ -92,7 +93,7 @@ def print_note(
     Args:
         sound: whether the evidence is what its trials say; None where code cannot tell.
     """
-    console = Console()
+    console = open_console()
     for name, text in _facts(note, len(history), forgotten).items():
         if text:
             console.print(f"[bold]{name:>10}[/]  {escape(plain(text))}", highlight=False)

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """A function that takes what is done and what there is to do; nothing shows where standard error is no terminal."""
-    from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    from .consoles import open_console
+
+    console = open_console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

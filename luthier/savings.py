@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from .predictor.audits import Facts, facts_of
 from .predictor.bounded import Estimate
 from .predictor.skipping import ENOUGH, Savings, Skipped, Spared, savings_of
-from .predictor.study_logs import FILE, logged_trials
+from .predictor.study_logs import logged_trials, logs_beside
 from .trials.study import Study
 from .words import duration
 
@@ -17,10 +17,9 @@ SHARE = "{:.3g} of the scale"  # the interquartile range of a study's values
 def savings_beside(study: Study) -> Savings:
     """The account of a study and of all in the folders beside it, whose logs are read."""
     facts = _facts(study)
-    for file in sorted(study.folder.parent.glob(f"*/{FILE}")):
-        if file.parent != study.folder:
-            direction, trials = logged_trials(file)
-            facts += facts_of(trials, direction, file.parent.name)
+    for file in logs_beside(study.folder):
+        direction, trials = logged_trials(file)
+        facts += facts_of(trials, direction, file.parent.name)
     return savings_of(facts)
 
 

@@ -12,10 +12,11 @@ QUARTERS = 4
 @contextmanager
 def stages() -> Iterator[Callable[[str, float], None]]:
     """A function that takes what is being done and the share of it that is done. All goes to standard error."""
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
+    from .consoles import open_console
+
+    console = open_console(stderr=True)
     if not console.is_terminal:
         yield _Lines()
         return

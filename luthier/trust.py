@@ -16,7 +16,7 @@ import numpy as np
 
 from .predictor.arms import Turn
 from .predictor.gain import CHANCE, NO_MODEL, Credit, credit_of, finite
-from .predictor.study_logs import FILE, logged_trials
+from .predictor.study_logs import logged_trials, logs_beside
 from .predictor.turns import turns_of
 from .predictor.weighting import Difference, Mean, difference, weighted_mean
 from .trials.records import Direction, Trial
@@ -97,11 +97,10 @@ def trust_of(study: Study, *, beside: bool = False) -> Trust:
     """
     carried = _carried(study.finished, study.direction, study.folder.name)
     studies = [study.folder.name]
-    for file in sorted(study.folder.parent.glob(f"*/{FILE}")) if beside else ():
-        if file.parent.resolve() != study.folder.resolve():
-            direction, trials = logged_trials(file)
-            carried += _carried(trials, direction, file.parent.name)
-            studies.append(file.parent.name)
+    for file in logs_beside(study.folder) if beside else ():
+        direction, trials = logged_trials(file)
+        carried += _carried(trials, direction, file.parent.name)
+        studies.append(file.parent.name)
     return account(carried, studies)
 
 

@@ -69,6 +69,12 @@ def read_studies(
     return gathering.logs()
 
 
+def logs_beside(folder: Path) -> list[Path]:
+    """The logs of the other studies in a study's folder of studies."""
+    files = sorted(file for file in folder.parent.glob(f"*/{FILE}") if file.is_file())
+    return [file for file in files if file.parent.resolve() != folder.resolve()]
+
+
 def logged_trials(file: Path) -> tuple[Direction, list[Trial]]:
     """The trials of one study as far as its log tells of them: no configurations, but the facts at each decision.
 

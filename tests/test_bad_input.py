@@ -51,7 +51,7 @@ CASES = {
     "command not found": (("python train.py", "no-such-command"), ["no-such-command"]),
     "missing script": (("train.py", "trian.py"), ["trian.py"]),
     "placeholder without a range": (("--x {x}", "--x {x} --y {y}"), ["y"]),
-    "unknown workflow": (("noise: 0", "noise: 0\nworkflow: plannr"), ["plannr", "planner"]),
+    "unknown workflow": (("noise: 0", "noise: 0\nworkflow: plannr"), ["study.yaml, line 9", "plannr", "planner"]),
     "unknown model": (("noise: 0", "noise: 0\nmodel: olama:x"), ["olama", "ollama"]),
     "constraint of unknown names": (("noise: 0", 'noise: 0\nconstraints: ["z <= 2"]'), ["z", "x"]),
     "constraint that is code": (("noise: 0", "noise: 0\nconstraints: [\"__import__('os')\"]"), ["__import__"]),

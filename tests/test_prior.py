@@ -26,9 +26,11 @@ from luthier.predictor.mixed import Priors
 from luthier.predictor.study_logs import SUITE, as_planned
 from luthier.predictor.testing import generated
 from luthier.predictor.workflow import WORKFLOWS
+from luthier.savings import savings_beside
 from luthier.trials.records import Direction
 from luthier.trials.spec import Budget
 from luthier.trials.study import Study
+from luthier.trust import trust_of
 
 CARD = Card(
     name="mine", data_hash="ab12", counts={"pairs": 48}, suites=["sums"], parts=["text"], settings={"axes": 20},
@@ -172,3 +174,10 @@ def test_the_turns_of_the_studies_beside_are_read_and_broken_lines_passed_over(s
     assert {turn.study for turn in turns} == {"other"}
     assert [turn.gain is None for turn in turns] == [True, False, False]
     assert len(gates_of(study, 0.05, Listening()).past) == 3
+
+
+def test_a_folder_in_the_place_of_a_log_beside_is_passed_over(study: Study) -> None:
+    (study.folder.parent / "odd" / "workflows.jsonl").mkdir(parents=True)
+    assert turns_beside(study.folder) == []
+    assert savings_beside(study).studies == 0
+    assert trust_of(study, beside=True).studies == [study.folder.name]

@@ -9,6 +9,8 @@ import pytest
 from doubles import complete
 from rich.console import Console
 
+import luthier
+from luthier.consoles import open_console
 from luthier.graphs.events import Event, Reported, Said, StudyStarted, TrialFinished, TrialStarted
 from luthier.live import LiveView
 from luthier.trial_table import TrialTable
@@ -77,3 +79,18 @@ def test_a_study_without_trials_has_headings_alone(tmp_path: Path) -> None:
     console = Console(width=80, file=io.StringIO())
     console.print(TrialTable(empty))
     assert len(console.file.getvalue().splitlines()) == 1  # type: ignore[attr-defined]
+
+
+def test_no_name_becomes_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:
+    view = LiveView("s:x:", METRIC, Direction.MINIMIZE, open_console())
+    view(StudyStarted(0, 3, "ollama:x: of mine", "auto"))
+    open_console().print(view.drawn())
+    open_console().print("model ollama:x: 3 tokens")
+    shown = capsys.readouterr().out
+    assert "s:x:" in shown
+    assert shown.count("ollama:x:") == 2
+
+
+def test_consoles_are_made_in_one_place() -> None:
+    made = [file.name for file in Path(luthier.__file__).parent.glob("*.py") if " Console(" in file.read_text()]
+    assert made == ["consoles.py"]

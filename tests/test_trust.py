@@ -18,6 +18,7 @@ from luthier.cli import app
 from luthier.predictor.records import WorkflowLog, record_of
 from luthier.predictor.weighting import FEWEST, difference, weighted_mean
 from luthier.predictor.workflow import WORKFLOWS
+from luthier.trials.errors import StudyError
 from luthier.trials.records import Candidate, Direction, Outcome, State
 from luthier.trials.study import Study
 from luthier.trust import Trust, trust_of
@@ -177,3 +178,10 @@ def test_the_studies_beside_it_are_pooled_where_asked(tmp_path: Path) -> None:
     assert '"studies": [\n    "s",\n    "other"\n  ]' in shown.output
     alone = CliRunner().invoke(app, ["show", str(tmp_path / "s"), "--trust"])
     assert "1 of them drawn" in alone.output
+
+
+@pytest.mark.parametrize("views", [["--trust", "--savings"], ["--trial", "99", "--trust"], ["--graph", "--trial", "0"]])
+def test_show_prints_one_thing_at_a_time(tmp_path: Path, views: list[str]) -> None:
+    done = CliRunner().invoke(app, ["show", str(tmp_path / "none"), *views])
+    assert isinstance(done.exception, StudyError)
+    assert all(view in str(done.exception) for view in views if view.startswith("--"))

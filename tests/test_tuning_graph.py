@@ -266,7 +266,7 @@ def test_an_advisor_that_fails_is_told_once_and_stops_nothing(study: Study) -> N
     tune(study, FunctionRunner(bowl), 3, advisors=[Broken()], listen=heard)
     assert [t.source for t in study.finished] == ["default", "random", "random"]
     assert [e.text for e in heard.of(Warned)] == [  # type: ignore[attr-defined]
-        "advisor gp failed (ArithmeticError: not positive definite); the others go on"
+        "advisor gp failed (ArithmeticError: not positive definite); a random configuration runs"
     ]
 
 

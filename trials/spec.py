@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -101,8 +101,11 @@ class StudySpec(_Checked):
         return Space(space_from_dict(self.space), tuple(self.constraints))
 
 
-def load_spec(path: Path) -> StudySpec:
+def load_spec(path: Path, check: Callable[[StudySpec], None] = lambda spec: None) -> StudySpec:
     """Read and check a study file, its command included.
+
+    Args:
+        check: of what this folder knows nothing of, such as workflows; it raises as `placed` does.
 
     Raises:
         SpecError: one message with the file, the line, the rule, the value and the remedy.
@@ -112,6 +115,7 @@ def load_spec(path: Path) -> StudySpec:
     try:
         spec = spec_from_dict(document.data)
         check_command(spec.run, path.resolve().parent, python=spec.python, env=spec.env)
+        check(spec)
     except PlacedError as error:
         line = document.line(error.place)
         raise SpecError(f"{path}{'' if line is None else f', line {line}'}: {error}") from error

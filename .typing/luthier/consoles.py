@@ -1,0 +1,1 @@
+../../luthier/consoles.py
