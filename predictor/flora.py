@@ -15,7 +15,7 @@ from types import MappingProxyType
 from .errors import LogFault
 from .gathering import Gathering
 from .lines import Faults, OnProgress, at, read_rows
-from .log_line import LogLine, flora_line, run_of
+from .log_line import LogLine, costs_of, flora_line, run_of
 from .logs import LoggedWorkflow, Logs
 from .shape import without_loops
 from .writing import write_lines
@@ -138,7 +138,7 @@ def gather_lines(file: Path, gathering: Gathering, *, domain: str = "", on_progr
         except ValueError as error:
             gathering.faults.add(at(file, number), error)
         else:
-            gathering.add(at(file, number), *run, part=part_of(file))
+            gathering.add(at(file, number), *run, part=part_of(file), costs=costs_of(line))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -9,12 +9,14 @@ import numpy as np
 
 from .errors import LogFault
 from .lines import Faults
-from .logs import LoggedWorkflow, Logs, Task
+from .logs import COSTS, LoggedWorkflow, Logs, Task
 
 MAX_NODES = 1_000  # 70 times the largest graph of AFlow's archive; each text takes the embedder about 10 ms
 MAX_EDGES = 10_000  # ten a node
 MAX_RUNS = 1_000_000_000  # of a line; nine billion such lines still add up in 64 bits
-_Counts = dict[tuple[str, str], tuple[int, int]]  # runs and successes by the ids of workflow and task
+_Amounts = Sequence[float]  # one of each of COSTS
+_Counts = dict[tuple[str, str], tuple[int, int, _Amounts]]  # runs, successes and costs by the ids of workflow and task
+UNKNOWN = (float("nan"),) * len(COSTS)
 
 
 class Gathering:
@@ -27,13 +29,22 @@ class Gathering:
         self._parts: dict[str, _Counts] = {}
 
     def add(
-        self, place: str, workflow: LoggedWorkflow, task: Task, runs: int, successes: int, *, part: str = ""
+        self,
+        place: str,
+        workflow: LoggedWorkflow,
+        task: Task,
+        runs: int,
+        successes: int,
+        *,
+        part: str = "",
+        costs: _Amounts = UNKNOWN,
     ) -> None:
         """Add the runs of a pair.
 
         Args:
             place: file and line, for messages.
             part: of the log, such as `train`.
+            costs: of these runs, NaN where unknown, which makes the sum of the pair unknown.
         """
         try:
             check_counts(runs, successes)
@@ -44,7 +55,7 @@ class Gathering:
             return
         self._workflows.setdefault(workflow.id, workflow)
         self._tasks.setdefault(task.id, task)
-        _count(self._parts.setdefault(part, {}), (workflow.id, task.id), runs, successes)
+        _count(self._parts.setdefault(part, {}), (workflow.id, task.id), runs, successes, costs)
 
     def _check_workflow(self, workflow: LoggedWorkflow) -> None:
         known = self._workflows.get(workflow.id)
@@ -70,18 +81,18 @@ class Gathering:
         """All that was taken, pairs in the order in which they first came."""
         together: _Counts = {}
         for counts in self._parts.values():
-            for pair, (runs, successes) in counts.items():
-                _count(together, pair, runs, successes)
+            for pair, counted in counts.items():
+                _count(together, pair, *counted)
         return self._logs(together)
 
     def parts(self) -> dict[str, Logs]:
         """What was taken by part; places in workflows and tasks mean the same in all."""
         return {part: self._logs(counts) for part, counts in self._parts.items()}
 
-    def _logs(self, counts: Mapping[tuple[str, str], tuple[int, int]]) -> Logs:
+    def _logs(self, counts: Mapping[tuple[str, str], tuple[int, int, _Amounts]]) -> Logs:
         w = {name: i for i, name in enumerate(self._workflows)}
         t = {name: i for i, name in enumerate(self._tasks)}
-        counted = np.array(list(counts.values()), int).reshape(-1, 2)
+        counted = np.array([(runs, successes) for runs, successes, _ in counts.values()], int).reshape(-1, 2)
         return Logs(
             tuple(self._workflows.values()),
             tuple(self._tasks.values()),
@@ -89,6 +100,7 @@ class Gathering:
             np.array([t[task] for _, task in counts], int),
             runs=counted[:, 0],
             successes=counted[:, 1],
+            costs=np.array([costs for _, _, costs in counts.values()], float).reshape(-1, len(COSTS)),
         )
 
 
@@ -97,9 +109,10 @@ def _two_suites(what: str, name: str, before: str, now: str) -> str:
     return f"{rule}; give it an id of its own"
 
 
-def _count(counts: _Counts, pair: tuple[str, str], runs: int, successes: int) -> None:
-    had = counts.get(pair, (0, 0))
-    counts[pair] = (had[0] + runs, had[1] + successes)
+def _count(counts: _Counts, pair: tuple[str, str], runs: int, successes: int, costs: _Amounts) -> None:
+    had = counts.get(pair, (0, 0, (0.0,) * len(COSTS)))
+    summed = tuple(one + other for one, other in zip(had[2], costs, strict=True))
+    counts[pair] = (had[0] + runs, had[1] + successes, summed)
 
 
 def check_counts(runs: int, successes: int) -> None:

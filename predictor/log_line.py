@@ -6,14 +6,16 @@ FLORA's own code reads our lines, since it takes its six keys and leaves the oth
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, StrictBool, StrictFloat, StrictInt
 
 from .errors import LogFault
+from .gain import finite
 from .gathering import MAX_RUNS, check_counts, check_size
-from .logs import LoggedWorkflow, Task
+from .logs import COSTS, LoggedWorkflow, Task
 
 Run = tuple[LoggedWorkflow, Task, int, int]  # with its runs and successes
 _CONTEXT, _QUESTION = "Context: ", "\n\nQuestion: "  # how FLORA's tasks hold both in one text
@@ -40,6 +42,10 @@ class LogLine(BaseModel):
     decoding: tuple[dict[str, Any], ...] = ()
     parent: str = ""
     change: str = ""
+    tokens: Any = None  # as the next three, of all runs of the line; what is no amount is left
+    seconds: Any = None
+    energy: Any = None  # joules, or an object that has `joules`
+    money: Any = None
     round: Annotated[int, Field(strict=True, ge=0, le=MAX_RUNS)] | None = None
 
 
@@ -77,6 +83,11 @@ def run_of(line: LogLine, domain: str = "") -> Run:
     return workflow, Task(f"{before}{line.task_id}", task_suite, text, context), runs, successes
 
 
+def costs_of(line: LogLine) -> tuple[float, ...]:
+    """What the runs of a line cost, one of each of COSTS; NaN where it is not said."""
+    return tuple(_amount(getattr(line, name)) for name in COSTS)
+
+
 def flora_line(workflow: LoggedWorkflow, task: Task, label: int, ids: tuple[int | str, int | str]) -> dict[str, Any]:
     """FLORA's six keys in its order.
 
@@ -93,8 +104,12 @@ def flora_line(workflow: LoggedWorkflow, task: Task, label: int, ids: tuple[int 
     }
 
 
-def our_line(run: Run) -> dict[str, Any]:
-    """FLORA's keys and ours: nothing of the run is lost."""
+def our_line(run: Run, costs: Sequence[float] = ()) -> dict[str, Any]:
+    """FLORA's keys and ours: nothing of the run is lost.
+
+    Args:
+        costs: one of each of COSTS, NaN where unknown; such a key is left out.
+    """
     workflow, task, runs, successes = run
     return {
         **flora_line(workflow, task, 2 * successes >= runs, (workflow.id, task.id)),
@@ -111,6 +126,7 @@ def our_line(run: Run) -> dict[str, Any]:
         "parent": workflow.parent,
         "change": workflow.change,
         "round": workflow.round,
+        **{name: amount for name, amount in zip(COSTS, costs, strict=False) if not math.isnan(amount)},
     }
 
 
@@ -137,6 +153,11 @@ def _counts(line: LogLine) -> tuple[int, int]:
     if line.label not in (0, 1):
         raise LogFault(f"a label must be 0 or 1 where a line names no `runs`, but is {line.label}; correct it")
     return 1, int(line.label)
+
+
+def _amount(given: object) -> float:
+    found = finite(given.get("joules") if isinstance(given, Mapping) else given)
+    return math.nan if found is None or found < 0 else found
 
 
 def _place(end: int | str, keys: Mapping[str, int]) -> int:

@@ -14,6 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
+COSTS = ("tokens", "seconds", "energy", "money")  # of all runs of a pair; energy in joules, money as the log has it
+
 
 @dataclass(frozen=True)
 class LoggedWorkflow:
@@ -139,9 +141,14 @@ class Logs(Pairs):
 
     runs: np.ndarray = field(kw_only=True)  # (n,) int, at least 1
     successes: np.ndarray = field(kw_only=True)  # (n,) int, 0 to runs
+    costs: np.ndarray = field(kw_only=True, default_factory=lambda: np.zeros(0))  # (n, COSTS) float, NaN where unknown
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.costs.size:
+            object.__setattr__(self, "costs", np.full((len(self), len(COSTS)), np.nan))
+        if self.costs.shape != (len(self), len(COSTS)):
+            raise ValueError(f"`costs` needs shape {(len(self), len(COSTS))}, but has {self.costs.shape}")
         if not self.runs.shape == self.successes.shape == self.workflow.shape:
             shapes = [self.runs.shape, self.successes.shape]
             raise ValueError(f"`runs` and `successes` need shape {self.workflow.shape}, but have {shapes}")
@@ -167,4 +174,5 @@ class Logs(Pairs):
             self.task[rows],
             runs=self.runs[rows],
             successes=self.successes[rows],
+            costs=self.costs[rows],
         )

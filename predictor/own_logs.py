@@ -38,6 +38,6 @@ def read_logs(path: Path, *, faults: Faults | None = None, on_progress: OnProgre
 
 
 def _lines(logs: Logs) -> Iterator[dict[str, Any]]:
-    pairs = zip(logs.workflow.tolist(), logs.task.tolist(), logs.runs.tolist(), logs.successes.tolist(), strict=True)
-    for w, t, runs, successes in pairs:
-        yield our_line((logs.workflows[w], logs.tasks[t], runs, successes))
+    columns = (logs.workflow, logs.task, logs.runs, logs.successes, logs.costs)
+    for w, t, runs, successes, costs in zip(*(column.tolist() for column in columns), strict=True):
+        yield our_line((logs.workflows[w], logs.tasks[t], runs, successes), costs)

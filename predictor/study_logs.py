@@ -7,9 +7,10 @@ the noise; in lines of `benchmarks/both_arms.py` whether it gained more than the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..trials.energy import Energy
 from ..trials.records import Direction, State, Trial
@@ -17,8 +18,8 @@ from .errors import LogFault
 from .gain import finite
 from .gathering import Gathering
 from .lines import Faults, OnProgress, at, in_words, read_rows
-from .log_line import LogLine, Run, run_of
-from .logs import LoggedWorkflow, Logs, Task
+from .log_line import LogLine, Run, costs_of, run_of
+from .logs import COSTS, LoggedWorkflow, Logs, Task
 from .records import WorkflowLog, WorkflowRecord, described
 from .workflow import Workflow
 
@@ -63,7 +64,8 @@ def read_studies(
                 faults.left[NO_LABEL] += 1
                 continue
             try:
-                gathering.add(at(file, number), *_run(record, before, executed=executed))
+                line = _line(record, executed=executed)
+                gathering.add(at(file, number), *_run(line, record, before), costs=costs_of(line))
             except ValueError as error:
                 faults.add(at(file, number), in_words(error))
     return gathering.logs()
@@ -105,20 +107,27 @@ def task_of(record: WorkflowRecord) -> Task:
     return Task(str(record.task_id), SUITE, record.task, ", ".join(_facts(record)))
 
 
-def _run(record: WorkflowRecord, before: str, *, executed: bool) -> Run:
+def _line(record: WorkflowRecord, *, executed: bool) -> LogLine:
     # A record from before plans were logged has only what ran.
     ran = {name: getattr(record, name) for name in _GRAPH}
-    told = {**_NO_TASK, "label": record.label, **_counts(record)}
-    line = LogLine.model_validate({**ran, **({} if executed else record.planned), **told})
+    told = {**_NO_TASK, "label": record.label, **_extra(record, COSTS), **_counts(record)}
+    return LogLine.model_validate({**ran, **({} if executed else record.planned), **told})
+
+
+def _run(line: LogLine, record: WorkflowRecord, before: str) -> Run:
     workflow, _, runs, successes = run_of(line)
     task = task_of(record)
     return workflow, replace(task, id=f"{before}{task.id}"), runs, successes
 
 
-def _counts(record: WorkflowRecord) -> dict[str, int]:
+def _counts(record: WorkflowRecord) -> dict[str, Any]:
     """The record's own counts, where it has them: what was tried from one state has ties, which are half a success."""
-    extra = record.model_extra or {}
-    return {name: extra[name] for name in ("runs", "successes") if name in extra}
+    return _extra(record, ("runs", "successes"))
+
+
+def _extra(record: WorkflowRecord, names: Sequence[str]) -> dict[str, Any]:
+    """Facts that a record has no field for, where they are there."""
+    return {name: value for name, value in (record.model_extra or {}).items() if name in names}
 
 
 def _trial(record: WorkflowRecord) -> Trial:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from luthier.predictor.logs import LoggedWorkflow, Logs, Task
+from luthier.predictor.logs import COSTS, LoggedWorkflow, Logs, Task
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=12)
 SUITES = st.sampled_from(("", "GSM8K", "Math AF"))
@@ -54,10 +54,12 @@ def any_logs(draw: st.DrawFn) -> Logs:
     pairs = np.array(list(dict.fromkeys([*first, *sorted(rest)])), int)
     runs = np.array(draw(st.lists(st.integers(1, 9), min_size=len(pairs), max_size=len(pairs))), int)
     successes = np.array([draw(st.integers(0, int(n))) for n in runs], int)
-    return Logs(tuple(made), tuple(tasks), pairs[:, 0], pairs[:, 1], runs=runs, successes=successes)
+    amounts = st.sampled_from((np.nan, 0.0, 7.0, 2.5))
+    costs = np.array([draw(st.tuples(*[amounts] * len(COSTS))) for _ in runs])
+    return Logs(tuple(made), tuple(tasks), pairs[:, 0], pairs[:, 1], runs=runs, successes=successes, costs=costs)
 
 
 def as_data(logs: Logs) -> list[Any]:
     """All that logs hold, to be compared."""
     places = [logs.workflow.tolist(), logs.task.tolist(), logs.runs.tolist(), logs.successes.tolist()]
-    return [logs.workflows, logs.tasks, *places]
+    return [logs.workflows, logs.tasks, *places, np.nan_to_num(logs.costs, nan=-1).tolist()]

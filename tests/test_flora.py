@@ -21,7 +21,7 @@ from luthier.predictor.flora import drawn_parts, read_flora, read_flora_parts, w
 from luthier.predictor.gathering import MAX_EDGES, MAX_NODES
 from luthier.predictor.lines import MAX_LINE, SHOWN, Faults
 from luthier.predictor.log_line import LogLine, joined
-from luthier.predictor.logs import Logs
+from luthier.predictor.logs import COSTS, Logs
 from luthier.predictor.own_logs import read_logs, write_logs
 from luthier.predictor.shape import without_loops
 from luthier.predictor.writing import write_lines
@@ -164,6 +164,16 @@ def test_nothing_that_a_line_may_hold_breaks_the_reader(changes: dict[str, Any])
             Faults(),
         )
         assert len(read_logs(path, faults=faults)) == 2 - faults.count
+
+
+def test_what_runs_cost_adds_up_and_is_unknown_where_a_line_does_not_say(tmp_path: Path) -> None:
+    first = line(tokens=300, seconds=1.5, energy={"joules": 9, "measured_by": "rapl"}, money=0.25)
+    odd = line(task_id=8, task="?", tokens="many", seconds=-1, energy=[2], money=True)
+    logs = read_logs(written(tmp_path / "a.jsonl", first, line(tokens=50, seconds=2), odd))
+    write_logs(logs, tmp_path / "b.jsonl")
+    told = [json.loads(text) for text in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert [{key: one[key] for key in COSTS if key in one} for one in told] == [{"tokens": 350, "seconds": 3.5}, {}]
+    assert read_logs(written(tmp_path / "c.jsonl", first)).costs.tolist() == [[300, 1.5, 9, 0.25]]
 
 
 def test_a_loop_that_a_decision_leaves_is_fine(tmp_path: Path) -> None:

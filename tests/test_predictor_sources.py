@@ -94,6 +94,8 @@ class TestStudies:
         assert "repair" in one.operators  # planned, though nothing crashed
         assert set(one.models) == {"", "random"}
         assert one.id.startswith("planner-critic/")
+        records = [json.loads(text) for text in (tmp_path / "s" / "workflows.jsonl").read_text().splitlines()][1:]
+        assert logs.costs[:, :2].tolist() == [[record["tokens"], record["seconds"]] for record in records]
         greedy = '{"repetition_penalty": 1.0, "temperature": 0.0, "top_k": 0, "top_p": 1.0}'
         assert set(zip(one.models, one.decoding, strict=True)) == {("", ""), ("random", greedy)}
 
