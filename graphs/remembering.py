@@ -22,6 +22,7 @@ from ..trials.space import Space
 from ..trials.study import Study
 from .evolving import KINDS, Evolved, evolve
 
+_STATES = set(State)  # an imported row may have another
 MOST_TRIALS = 1000  # of past studies, among which are those that teach where runs fail
 
 
@@ -64,7 +65,8 @@ class StudyMemory:
         own = {stable_id(Kind.TRIAL, study.uid, trial.number) for trial in study.trials}
         past = past_trials(self.store, task, own, self.hidden_tasks)
         transfer = TransferAdvisor([as_study(rows, other, task) for other, rows in past])
-        failures = [_known(row, other, task) for other, rows in past for row in rows][:MOST_TRIALS]
+        failures = [_known(row, other, task) for other, rows in past for row in rows if row.state in _STATES]
+        failures = failures[:MOST_TRIALS]
         usable = transfer.usable(space)
         if not usable:
             return Recalled(list(advisors), failures=failures)

@@ -137,10 +137,11 @@ def _sentence(done: ImportedStudy) -> str:
 
 
 def _space(done: ImportedStudy) -> str:
+    from .memory.wording import cut
     from .trials.space import describe
 
     space = {} if done.task is None else done.task.space.parameters
-    lines = [f"  {name} {describe(parameter)}" for name, parameter in space.items()]
+    lines = [f"  {name} {cut(describe(parameter))}" for name, parameter in space.items()]
     return "\n".join(["hyperparameters (name others with --columns):", *lines])
 
 

@@ -94,7 +94,7 @@ def searched(store: Store, kind: str | None, task: str | None) -> Filter:
     if where.kinds == (Kind.TRIAL,):
         raise InputError(
             "a search must be for other kinds: trials are rows, which are not searched by words or meaning; "
-            "`luthier memory list --kind trial --task ID` names them, `luthier memory show ID` shows one"
+            "`luthier memory trials TASK` lists those of a task, `luthier memory show ID` shows one"
         )
     return where
 

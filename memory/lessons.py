@@ -8,7 +8,8 @@ import numpy as np
 from scipy.stats import linregress
 from scipy.stats import t as student
 
-from ..trials.space import Choice
+from ..trials.records import Value
+from ..trials.space import Choice, Float, Int
 from .note import Evidence, PastTrial, Standing
 from .task import Task
 from .wording import cut
@@ -24,11 +25,14 @@ def effect_of(name: str, task: Task, trials: list[PastTrial]) -> Evidence | None
     in everything else too, so this is what went along with the value, not what it causes alone.
     """
     parameter = task.space[name]
-    rows = [t for t in trials if t.value is not None and math.isfinite(t.value) and name in t.config]
-    if isinstance(parameter, Choice) or len(rows) < LEAST:
+    if isinstance(parameter, Choice):
         return None
-    rows.sort(key=lambda t: parameter.to_unit(t.config[name]))
-    places = np.array([parameter.to_unit(t.config[name]) for t in rows])
+    known = [t for t in trials if t.value is not None and math.isfinite(t.value)]
+    placed = [(place, t) for t in known if (place := _place(parameter, t.config.get(name))) is not None]
+    if len(placed) < LEAST:
+        return None
+    placed.sort(key=lambda one: one[0])
+    places, rows = np.array([place for place, _ in placed]), [t for _, t in placed]
     width = float(places[-1] - places[0])
     if width == 0:
         return None
@@ -44,6 +48,18 @@ def effect_of(name: str, task: Task, trials: list[PastTrial]) -> Evidence | None
         high=(float(line.slope) + margin) * width,
         seconds=sum(t.seconds for t in rows),
     )
+
+
+def _place(parameter: Float | Int, value: Value | None) -> float | None:
+    """Where a value lies in the (log) range, or beyond it; None for what an older range of this name had: a text, or
+    nothing above 0 where the scale is a logarithm now."""
+    if value is None or isinstance(value, bool | str):
+        return None
+    try:
+        place = parameter.to_unit(value)
+    except (ValueError, OverflowError):
+        return None
+    return place if math.isfinite(place) else None
 
 
 def standing(claimed: Evidence, now: Evidence) -> Standing:

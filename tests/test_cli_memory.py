@@ -231,7 +231,7 @@ WRONG = [
     (("show", LESSON, "--revision", "7"), ["7", "0 to 1"]),
     (("list", "--kind", "leson"), ["trial, task, lesson, failure or conversation", "'leson'", "did you mean 'lesson'"]),
     (("search", "x", "--kind", "?"), ["a kind is"]),
-    (("search", "trial 1 of digits", "--kind", "trial"), ["trials are rows", "luthier memory list --kind trial"]),
+    (("search", "trial 1 of digits", "--kind", "trial"), ["trials are rows", "luthier memory trials TASK"]),
     (("search", "x", "--task", LESSON), ["is a lesson", "--kind task"]),
     (("list", "--task", "task-0000ab"), [f"did you mean '{TASK}'"]),
     (("graph", "--html", "no/such/folder/g.html"), ["no/such/folder"]),

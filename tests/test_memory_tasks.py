@@ -146,6 +146,14 @@ def test_an_effect_needs_enough_trials_and_a_number() -> None:
     assert effect_of("lr", TASK, [row.model_copy(update={"value": None}) for row in rows]) is None
 
 
+def test_values_that_have_no_place_in_the_range_of_now_are_left_out_of_an_effect(store: SQLiteStore) -> None:
+    before = [complete(20 + n, {"lr": value, "opt": "adam"}, 0.5) for n, value in enumerate((-1.0, 0.0, "auto", True))]
+    record(store, TASK, "before", "other", before)
+    record(store, TASK, "s", "uid", trials(-0.5))
+    learn(store, TASK)
+    assert only(store, Kind.LESSON).content.endswith(", 8 trials.")
+
+
 def test_failures_of_one_cause_are_one_note_that_grows(store: SQLiteStore) -> None:
     config = SPACE.default()
     record(store, TASK, "s", "uid", [*trials(-0.5), failed(8, config)])

@@ -19,9 +19,9 @@ from luthier.graphs.events import Said, Warned
 from luthier.graphs.loop import tune_study
 from luthier.graphs.remembering import Recalled, StudyMemory
 from luthier.memory.errors import MemoryFileError
-from luthier.memory.note import Kind, Note
+from luthier.memory.note import Kind, Note, PastTrial
 from luthier.memory.place import memory_path
-from luthier.memory.recording import record
+from luthier.memory.recording import past_trial, record
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
 from luthier.memory.task import Task
@@ -285,6 +285,31 @@ def test_a_space_that_is_too_wide_for_the_memory_is_told_once(tmp_path: Path) ->
     )
     (warned,) = [event.text for event in heard.events if isinstance(event, Warned)]
     assert "a task must have at most 1,000,000 characters, not 1,200," in warned
+
+
+ODD = [
+    {"state": "somewhere"},
+    {"cause": "somehow", "state": "failed", "value": None},
+    {"value": math.inf},
+    {"value": math.nan},
+    {"config": {"lr": "fast", "units": 64, "optimizer": "adam"}},
+    {"config": {"lr": -1.0, "units": 64, "optimizer": 3}},
+    {"config": {"lr": math.nan, "units": 64, "optimizer": "adam"}},
+    {"config": {}},
+    {"seconds": math.nan},
+]
+
+
+@pytest.mark.parametrize("odd", ODD, ids=str)
+def test_rows_that_no_study_wrote_stop_none(tmp_path: Path, memory: StudyMemory, odd: dict[str, Any]) -> None:
+    task = Task(script="python train.py", metric="loss", direction=Direction.MINIMIZE, space=SPACE, place="here")
+    trials = [complete(n, {**SPACE.default(), "lr": 0.01 * n + 0.01}, 0.1 * n) for n in range(8)]
+    rows = [past_trial(task, "s", "uid", trial) for trial in trials]
+    rows = [PastTrial.model_validate({**row.model_dump(), **(odd if row.number > 5 else {})}) for row in rows]
+    notes = [Note(id=row.id, kind=Kind.TRIAL, content="x", task=task.id) for row in rows]
+    memory.store.add([task.note("s"), *notes], trials=rows)
+    study, _ = tuned(tmp_path / "a", memory, 3)
+    assert len(study.finished) == 3
 
 
 class Unfit(SQLiteStore):
