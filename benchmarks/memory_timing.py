@@ -6,9 +6,9 @@ Notes hold thirty words, the common ones often, as text does. `topics` vectors a
 notes have hundreds, with forty directions around them; `random` ones are not alike at all, which is the sidecar's worst
 case. Queries are near a note. `nearest` is the search by vectors as `retrieve` asks for it, the 50 best; `words` the
 search by words, beside one that ranks every note with a word of the query; `retrieve` is the whole: vectors, words and
-one hop, without the embedding of the query. `insert` is one note with its vector, in two
-transactions. Each round asks every query once; the figures are those of the round in the middle by its p95. CPU time
-tells what a busy machine hides.
+one hop, without the embedding of the query. `insert` is one note with its vector, in two transactions; `embed` is the
+embedder that ships, on one text. Each round asks every query once; the figures are those of the round in the middle by
+its p95. CPU time tells what a busy machine hides.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from luthier.memory.fulltext import terms
 from luthier.memory.note import Kind, Note, stable_id
 from luthier.memory.retrieval import DEPTH, retrieve
 from luthier.memory.sqlite_store import SQLiteStore
+from luthier.models.embedder import open_embedder
 
 DIMENSIONS = 384  # of MiniLM-L6
 MODEL = "synthetic"
@@ -42,6 +43,11 @@ INSERTS = 200
 EXACT = {1_000: 5.0, 10_000: 15.0, 100_000: 80.0}  # ms, p95 to reach
 SIDECAR = {100_000: 10.0}
 INSERT = {100_000: 5.0}
+EMBED = 20.0  # ms of one text on one core
+LESSON = (
+    "In python train.py, {name} from {low:.3g} to {high:.3g} went along with better val_loss: +0.12 [+0.03, +0.2], "
+    "above 0 is better, 24 trials.\n{name} val_loss\neffect\nseen while tuning val_loss"
+)
 
 
 @dataclass(frozen=True)
@@ -218,6 +224,19 @@ def inserting(store: SQLiteStore, number: int) -> Iterator[Callable[[], object]]
         yield insert
 
 
+def embedding(texts: int, rounds: int) -> Iterator[Row]:
+    """What the embedder that ships takes for one lesson, with its keywords, tags and context."""
+    embedder = open_embedder("embedded")
+    assert embedder is not None  # only "none" is none
+    rng = np.random.default_rng(0)
+    words = [LESSON.format(name=name, low=rng.random(), high=rng.random()) for name in made_texts(texts, 1, rng)]
+    embedder.embed(words[:1])  # what is loaded once
+    taken = [timed(partial(embedder.embed, [text]) for text in words) for _ in range(rounds)]
+    yield row(1, "embed a lesson, one core", taken, EMBED)
+    cpu = [timed((partial(embedder.embed, [text]) for text in words), time.process_time)]
+    yield row(1, "embed a lesson, CPU time", cpu)
+
+
 def main() -> None:
     """Print a line for each figure, and write them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -227,7 +246,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    rows = []
+    rows = list(embedding(given.queries, given.rounds))
+    print(*rows, sep="\n", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for size in map(int, given.sizes.split(",")):
             for one in measured(Path(folder), size, given.vectors, given.queries, given.rounds):
