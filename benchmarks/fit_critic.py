@@ -45,9 +45,15 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--runs", type=Path, required=True)
     parser.add_argument("--table", type=Path, help="where the steps as numbers are kept (.npz)")
-    parser.add_argument("--write", action="store_true", help=f"write {FILE.name}")
+    parser.add_argument("--without", help="leave out the walks of a suite, such as llambo's, and write to --out")
+    parser.add_argument("--out", type=Path, default=FILE, help="the file to write (%(default)s)")
+    parser.add_argument("--write", action="store_true", help="write it")
     args = parser.parse_args()
     rows = kept(load(args.runs, args.data), args.table)
+    if args.without is not None:
+        if args.without not in rows.suite or args.out == FILE:
+            parser.error(f"--without must be of {', '.join(sorted(set(rows.suite)))}, with an --out of its own")
+        rows = rows.take(rows.suite != args.without)
     scorer = StepScorer.fit(rows, boosted, COMPRESS)
     found = stored(scorer.model)
     some = np.random.default_rng(0).choice(len(rows), 500, replace=False)
@@ -62,7 +68,7 @@ def main() -> None:
     size = f"{len(found['trees'])} trees, {len(text) / 1000:.0f} kB"
     print(f"{len(rows)} steps, {size}, at most {gap:.4f} from scikit-learn")
     if args.write:
-        FILE.write_text(text)
+        args.out.write_text(text)
 
 
 if __name__ == "__main__":

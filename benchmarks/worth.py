@@ -35,7 +35,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from stats import Interval, bootstrap, paired
-from worth_arms import ARMS, RANDOM, Arm, random_gate
+from worth_arms import ARMS, RANDOM, Arm, gates_of, random_gate
 from worth_costs import METRICS, Run, run_of
 
 from luthier.graphs.loop import tune_study
@@ -51,7 +51,16 @@ WIDTH = 150  # of the tables in a file
 Block = tuple[str, int]  # task and seed
 
 
-def tuned(arm: Arm, task: suites.Task, seed: int, starts: Sequence[Any], trials: int, folder: Path, model: str) -> Run:
+def tuned(
+    arm: Arm,
+    task: suites.Task,
+    seed: int,
+    starts: Sequence[Any],
+    trials: int,
+    folder: Path,
+    model: str,
+    scorer: Path | None = None,
+) -> Run:
     """One study of an arm to its end; it goes on where the folder stands."""
     space = suites.with_default(task.space, starts[0] if len(starts) == 1 else None)
     study = Study.open_or_create(
@@ -73,7 +82,7 @@ def tuned(arm: Arm, task: suites.Task, seed: int, starts: Sequence[Any], trials:
                 model=chat,
                 model_name=model if arm.asks else "none",
                 workflow=arm.workflow,
-                gates=arm.gates_in(folder),
+                gates=gates_of(arm, folder, scorer),
                 noise=0,
                 stop_early=False,
             )
@@ -111,7 +120,7 @@ def run_arm(arm: Arm, args: argparse.Namespace, console: Console) -> dict[Block,
         task = tuning.load(args.suite, args.data, name, False)
         starts = task.starts(args.default or suite.defaults[0], seed)
         folder = args.folder / arm.name / name.replace("/", "-") / str(seed)
-        run = tuned(arm, task, seed, starts, args.trials, folder, args.model)
+        run = tuned(arm, task, seed, starts, args.trials, folder, args.model, args.scorer)
         found[name, seed] = run.scored(suites.normaliser(args.suite, name))
     return found
 
@@ -186,6 +195,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--model", default="embedded", help="the language model (%(default)s)")
     parser.add_argument("--arms", type=lambda s: s.split(","), default=[*ARMS, *RANDOM], help="(all)")
     parser.add_argument("--tasks", help="names between commas, or the first N (all)")
+    parser.add_argument("--scorer", type=Path, help="of the critic, by fit_critic.py; take another --folder")
     parser.add_argument("--trials", type=int, default=10, help="starting points included (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="of each task (%(default)s)")
     parser.add_argument("--folder", type=Path, default=Path("worth"), help="where study folders stay (%(default)s)")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from luthier.graphs.gating import Gates, TurnRule
 from luthier.graphs.loop import AUTO
+from luthier.predictor.step_reward import StepJudge, StepReward
 from luthier.predictor.study_logs import FILE, logged_trials
 from luthier.predictor.turns import Arm as Workflow
 from luthier.predictor.turns import Drawn, Turn, turns_of
@@ -32,6 +35,15 @@ class Arm:
     def gates_in(self, folder: Path) -> Gates | None:
         """The gates of a study in `ARM/TASK/SEED`."""
         return self.gates if self.gates is None or not self.kept else replace(self.gates, past=turns_before(folder))
+
+
+def gates_of(arm: Arm, folder: Path, scorer: Path | None) -> Gates | None:
+    """An arm's gates, with the critic's scorer of a file in place of the one that ships."""
+    gates = arm.gates_in(folder)
+    if scorer is None:
+        return gates
+    worth = partial(StepJudge.of, scorer=StepReward.of(json.loads(scorer.read_text())))
+    return replace(gates or Gates(judge=None), worth=worth)
 
 
 def turns_before(folder: Path) -> list[Turn]:

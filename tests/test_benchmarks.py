@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from luthier.memory.transfer import PastStudy
+from luthier.predictor.step_features import FEATURES
 from luthier.trials.records import Config, Direction
 from luthier.trials.space import Choice, Float, Int, Space
+from luthier.trials.study import Study
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -369,3 +371,22 @@ def test_the_model_s_worth_is_measured_from_equal_starts_and_goes_on(bowl_suite:
     assert ("gated", "regret minus always") in known
     worth.main(command)  # from the kept studies
     assert {(r["method"], r["metric"]): r["value"] for r in json.loads((tmp_path / "o.json").read_text())} == known
+
+
+def critics(folder: Path) -> list[dict[str, str]]:
+    """What the critic said in a study."""
+    study = Study.open(folder)
+    said = [one for trial in study.finished for one in trial.extra.get("agents", [])]
+    study.close()
+    return [one for one in said if one["role"] == "critic"]
+
+
+def test_the_critic_of_an_arm_can_have_a_scorer_of_its_own(bowl_suite: BowlSuite, tmp_path: Path) -> None:
+    scorer, figures = tmp_path / "scorer.json", tmp_path / "o.json"
+    scorer.write_text(json.dumps({"features": FEATURES, "start": -9.0, "trees": []}))  # all steps are as bad
+    words = "--suite bowl --default common --model random --tasks 1 --seeds 1 --trials 4 --arms none,always"
+    where = ["--folder", str(tmp_path / "w"), "--json", str(figures), "--scorer", str(scorer)]
+    assert worth.main([*words.split(), *where]) == 0
+    said = [t["text"] for file in (tmp_path / "w").rglob("study.db") for t in critics(file.parent)]
+    assert said
+    assert not any("sends it back" in text for text in said)  # so no plan is worse than what the advisors would run
