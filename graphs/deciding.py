@@ -89,7 +89,8 @@ def plan_node(state: State, parts: Parts, node: Node) -> Update:
 
 
 def criticise_node(state: State, parts: Parts, node: Node) -> Update:
-    """Accept the plan or send it back. After two refusals, or with nothing left to plan, the advisors decide."""
+    """Accept the plan or send it back, at most twice. At a third refusal, or with nothing left to plan, the advisors
+    decide."""
     caller = parts.asked(state)
     try:
         verdict, failed = _judge(state["choice"], parts, state), {}

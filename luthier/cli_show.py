@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from .api import HOME
 from .consoles import open_console
 from .page import summary_lines
 from .picture import write_picture
+from .predictor.gain import NO_MODEL
 from .predictor.workflow import WORKFLOWS
 from .savings import long_lines, savings_beside
 from .summary import summary_of
@@ -126,6 +128,8 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
     console = open_console()
     for name, text in rows.items():
         console.print(f"[bold]{escape(name):>14}[/]  {escape(text)}", highlight=False)
+    for line in _drawn(trial):
+        console.print(f"[bold]{'turn':>14}[/]  {escape(line)}", highlight=False)
     for said in trial.extra.get("agents", []):
         console.print(f"[bold]{escape(said['role']):>14}[/]  {escape(said['text'])}", highlight=False)
     for call in calls:
@@ -136,6 +140,14 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
         console.print(f"[bold]last lines of {escape(str(log))}[/]", highlight=False)
         for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
             console.print(escape(line), highlight=False)
+
+
+def _drawn(trial: Trial) -> Iterator[str]:
+    """Of each workflow that could have got the turn: its probability, and what was believed of it."""
+    for arm in (trial.extra.get("turn") or {}).get("arms", []):
+        model = "" if arm["model"] == NO_MODEL else f" by {arm['model']}"
+        gain = f"gain {arm['ratio']:.3g} ({arm['low']:.3g} to {arm['high']:.3g}) times an average turn's"
+        yield f"{arm['probability']:.2f} {arm['workflow']}{model}: {gain}, cost {arm['cost']:.3g} times the advisors'"
 
 
 def _diagnosis(study: Study, trial: Trial) -> Diagnosis:

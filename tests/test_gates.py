@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from doubles import SPACE, FunctionRunner, Listening
+from typer.testing import CliRunner
 
+from luthier.cli import app
 from luthier.graphs.events import Said, Warned
 from luthier.graphs.gating import Gates, draw
 from luthier.graphs.judging import audited
@@ -217,6 +219,17 @@ def test_the_workflow_that_gets_the_turn_carries_the_trial(study: Study, workflo
         assert trial.extra["model"] == ("none" if workflow in ("advisors", "chance") else "random")
     assert [arm.workflow for arm in rule.arms[0]] == list(WITH_MODEL)
     assert any(isinstance(e, Said) and e.role == "gate" and "the turn goes to" in e.text for e in heard.events)
+
+
+def test_a_trial_shows_what_gate_1_weighed(study: Study) -> None:
+    tune(study, 2, model=RandomChat(), model_name="ollama:x:y", gates=Gates(judge=None))
+    shown = CliRunner().invoke(app, ["show", str(study.folder), "--trial", "1"]).stdout
+    for arm in study.finished[1].extra["turn"]["arms"]:
+        model = "" if arm["model"] == "none" else " by ollama:x:y"
+        assert f"{arm['probability']:.2f} {arm['workflow']}{model}: gain {arm['ratio']:.3g} (" in shown
+    assert shown.count("        turn  ") == len(WITH_MODEL)
+    first = CliRunner().invoke(app, ["show", str(study.folder), "--trial", "0"])
+    assert (first.exit_code, first.stdout.count("        turn  ")) == (0, 0)  # there is nothing to draw from
 
 
 def test_chance_draws_among_the_candidates_that_a_planner_would_see(study: Study) -> None:
