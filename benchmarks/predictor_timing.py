@@ -99,6 +99,7 @@ def _chain(workflow: LoggedWorkflow, number: int, rng: np.random.Generator) -> L
         "edges": edges,
         "edge_types": kinds,
         "conditional": (),
+        "decoding": (),
         **parts,
     }
     return replace(workflow, **changed)
