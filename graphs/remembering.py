@@ -74,7 +74,7 @@ class StudyMemory:
             words = f"leaves {_worded(usable, task)} aside, since what they show goes different ways"
             return Recalled(list(advisors), words=words, failures=failures)
         learnt = lessons(self.store, task, hidden_tasks=self.hidden_tasks)
-        words = f"starts from {_worded(usable, task)}" + "".join(f"; {lesson}" for lesson in learnt)
+        words = "; ".join([f"starts from {_worded(usable, task)}", *(learnt or ["no lesson of them is sure yet"])])
         return Recalled(with_advisor(advisors, transfer), learnt, words, failures)
 
     def keep(self, study: Study) -> None:
