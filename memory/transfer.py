@@ -12,7 +12,7 @@ import numpy as np
 
 from ..trials.records import Candidate, Config, Direction, Trial
 from ..trials.sampling import is_new, observed
-from ..trials.search import encoded, search
+from ..trials.search import Judge, encoded, search
 from ..trials.space import Space
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ LIMIT = 30  # trials; beyond them a study knows itself better than its likes do
 LEAST = 5  # usable trials of a past task, below which it is left out
 MOST = 50  # past tasks; the ones given first
 UNLIKE = 0.5  # probability that a study has nothing to do with the past ones, from which the advisor is silent
-SEVERAL = 5  # past tasks, from which they may be left aside as a whole
+SEVERAL = 5  # past tasks, from which they are judged as a whole
 APART = 0.5  # of what a past task tells of itself, below which others tell so little of it that all go different ways
+TELLS = 0.3  # Kendall's tau, what a past task's trials tell of each other, below which a search between them is blind
 BEST = 10  # configurations of each past task that the first candidates are chosen from, and where the search looks too
 
 
@@ -46,6 +47,7 @@ class TransferAdvisor:
     same. The first candidates are configurations tried there: the best of this very task, then those that would have
     served the past studies best as a whole. Later ones follow this study's own values too. It is silent when these say
     that the past has nothing to do with it, and from the start where several past studies say nothing of each other.
+    Where several hardly tell of their own left-out trials, it proposes what was tried there, and nothing in between.
     """
 
     name = "transfer"
@@ -73,22 +75,18 @@ class TransferAdvisor:
         if model.unlike >= UNLIKE:
             self.silence = "as this study's trials show, it has little to do with the past ones"
             return []
+        whose = f"{_studies(past.tasks.count)} and {len(trials)} trials of this one"
+        if not past.tells and (again := _tried(space, trials, past, model)):
+            return [Candidate(c, self.name, f"of what was tried {whose} expect the most of it") for c in again[:n]]
         best = space.to_unit(known[int(np.argmax(values))][0].config)
         found = search(space, model, best, {space.key(trial.config) for trial in trials}, rng, past.best)
-        whose = f"{_studies(past.tasks.count)} and {len(trials)} trials of this one"
         return [Candidate(c, self.name, f"{whose} expect the most improvement here") for c in found[:n]]
 
     def _first(self, space: Space, trials: Sequence[Trial], past: _Past) -> list[Candidate]:
         """Configurations that were tried before: this task's best, then what adds most to those of this study."""
         from .prior import Portfolio
 
-        seen = {space.key(trial.config) for trial in trials}
-        fresh = list({space.key(c): c for c in past.best if is_new(space, c, seen)}.values())
-        if not fresh:
-            return []
-        tried = _encoded(space, [trial.config for trial in trials])
-        worth = Portfolio(past.tasks, tried).expected_improvement(_encoded(space, fresh))
-        ranked = [fresh[i] for i in np.argsort(-worth, kind="stable")]
+        ranked = _tried(space, trials, past, Portfolio(past.tasks, _encoded(space, [t.config for t in trials])))
         ranked.sort(key=lambda config: config != past.own)
         own = "the best of earlier studies of this very task"
         whole = f"{_studies(past.tasks.count)} would have done best with it"
@@ -105,7 +103,7 @@ class TransferAdvisor:
 
     def _read(self, hashed: _Hashed) -> _Past | None:
         """The past studies that this space can use, as one model; None when none is, or they go different ways."""
-        from .agreement import agreement
+        from .agreement import agreement, told_by_itself
         from .prior import PastTasks  # scikit-learn takes a second to import
 
         kept = [inside(study, hashed.space) for study in self.usable(hashed.space)]
@@ -116,7 +114,8 @@ class TransferAdvisor:
         tasks = PastTasks([_encoded(hashed.space, configs) for configs, _ in kept], [values for _, values in kept])
         if own is None and tasks.count >= SEVERAL and agreement(tasks).surely_below(APART):
             return None
-        return _Past(tasks, tuple(config for one in best for config in one), own)
+        tells = own is not None or tasks.count < SEVERAL or told_by_itself(tasks) >= TELLS
+        return _Past(tasks, tuple(config for one in best for config in one), own, tells)
 
 
 @dataclass(frozen=True)
@@ -124,6 +123,7 @@ class _Past:
     tasks: PastTasks
     best: tuple[Config, ...]  # of each study
     own: Config | None  # the best of this very task
+    tells: bool  # whether trials tell enough of each other for a search between them
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +154,16 @@ def inside(study: PastStudy, space: Space) -> tuple[list[Config], np.ndarray]:
         if space.contains(config := {name: given[name] for name in space if name in given})
     ]
     return [config for config, _ in rows], study.direction.sign * np.array([value for _, value in rows])
+
+
+def _tried(space: Space, trials: Sequence[Trial], past: _Past, judge: Judge) -> list[Config]:
+    """The past studies' best configurations that are new here, the most promising first."""
+    seen = {space.key(trial.config) for trial in trials}
+    fresh = list({space.key(c): c for c in past.best if is_new(space, c, seen)}.values())
+    if not fresh:
+        return []
+    worth = judge.expected_improvement(_encoded(space, fresh))
+    return [fresh[i] for i in np.argsort(-worth, kind="stable")]
 
 
 def _encoded(space: Space, configs: Sequence[Config]) -> np.ndarray:

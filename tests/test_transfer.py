@@ -194,6 +194,29 @@ def test_past_studies_that_tell_nothing_of_themselves_are_not_left_aside_for_it(
     assert TransferAdvisor(studies).speaks(SPACE)
 
 
+def proposed(past: Sequence[PastStudy]) -> set[tuple[tuple[str, str], ...]]:
+    """What is proposed after four trials, by `Space.key`."""
+    points, values = studied(PEAKS[0], 4, seed=9)
+    trials = [
+        complete(i, {"x": float(x), "y": float(y)}, float(v))
+        for i, ((x, y), v) in enumerate(zip(points, values, strict=True))
+    ]
+    found = TransferAdvisor(past).advise(SPACE, trials, Direction.MAXIMIZE, seed=0, n=3)
+    return {SPACE.key(candidate.config) for candidate in found}
+
+
+def test_where_past_trials_tell_nothing_of_each_other_only_what_was_tried_is_proposed() -> None:
+    """Seen on TaskSet, whose good configurations lie alone on a plain: what lay between them was no good."""
+    blind = [past_study(lambda p, i=i: peak(0.3, 0.6)(p) + 2 * luck(i)(p), i) for i in range(6)]
+    tried = {SPACE.key(config) for study in blind for config in study.configs}
+    assert len(proposed(blind)) == 3
+    assert proposed(blind) <= tried
+    assert not proposed(blind[:4]) <= tried  # too few studies to judge
+    assert not proposed([*blind, replace(blind[0], same=True)]) <= tried  # this very task would be tried over again
+    plain = [past_study(PEAKS[0], i) for i in range(6)]
+    assert not proposed(plain) <= {SPACE.key(config) for study in plain for config in study.configs}
+
+
 @pytest.mark.parametrize("count", [1, 2, 6])
 def test_past_studies_that_go_together_or_one_alone_speak(count: int) -> None:
     past = [past_study(peak(0.2 + i / 50, 0.8), i) for i in range(count)]
