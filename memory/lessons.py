@@ -63,12 +63,17 @@ def _place(parameter: Float | Int, value: Value | None) -> float | None:
 
 
 def standing(claimed: Evidence, now: Evidence) -> Standing:
-    """What has become of a claim: its sign was sure when it was made."""
+    """What has become of a claim: its sign was sure when it was made.
+
+    Args:
+        claimed: the evidence of the claim, or what an import kept of it: superseded, it is the opposite of the claim.
+    """
     if claimed.effect is None or now.effect is None or now.low is None or now.high is None:
         return Standing.WEAKENED
     if now.low <= 0 <= now.high:
         return Standing.WEAKENED
-    return Standing.SUPPORTED if (now.effect > 0) == (claimed.effect > 0) else Standing.SUPERSEDED
+    positive = (claimed.effect > 0) != (claimed.standing is Standing.SUPERSEDED)
+    return Standing.SUPPORTED if (now.effect > 0) == positive else Standing.SUPERSEDED
 
 
 def is_sure(evidence: Evidence) -> bool:

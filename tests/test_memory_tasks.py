@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from doubles import complete, failed
 
 from luthier.memory.errors import Refused
 from luthier.memory.lessons import LEAST, effect_of
+from luthier.memory.markdown import export_notes, import_notes
 from luthier.memory.note import MAX_CONTENT, Author, Kind, LinkType, Note, Proposal, Standing
 from luthier.memory.recall import lessons, past_trials
 from luthier.memory.recording import learn, past_trial, record
@@ -130,6 +132,23 @@ def test_a_lesson_is_made_when_it_is_sure_then_weakened_then_superseded_never_de
         "weakened",
         "superseded",
     ]
+
+
+def test_a_superseded_lesson_stays_so_after_an_export_and_import(store: SQLiteStore, tmp_path: Path) -> None:
+    """An export keeps the latest revision alone, whose effect is the opposite of what was claimed."""
+    record(store, TASK, "s", "uid", trials(-0.5, noise=0.02))
+    learn(store, TASK)
+    record(store, TASK, "third", "more", trials(+0.9, n=60, noise=0.02, first=200))
+    learn(store, TASK)
+    export_notes(store, tmp_path / "notes")
+    copy = SQLiteStore(tmp_path / "copy.db")
+    import_notes(copy, tmp_path / "notes")
+    record(copy, TASK, "fourth", "still more", trials(+0.9, n=9, noise=0.02, first=400))
+    learn(copy, TASK)
+    evidence = only(copy, Kind.LESSON).evidence
+    assert evidence is not None
+    assert (evidence.standing, len(evidence.trials)) == (Standing.SUPERSEDED, 8 + 60 + 9)
+    copy.close()
 
 
 def test_noise_makes_no_lesson(store: SQLiteStore) -> None:
