@@ -40,14 +40,10 @@ def agreement(past: PastTasks) -> Agreement:
     each = np.split(known, np.cumsum([len(kept) for kept in rows])[:-1])
     others = [np.delete(there, task, axis=1).mean(axis=1) for task, there in enumerate(each)]
     found = np.array([_tau(one, had[kept]) for one, had, kept in zip(others, past.scores, rows, strict=True)])
+    itself = [_tau(one, had) for one, had in zip(past.left_out(), past.scores, strict=True)]
     luck = np.mean([_variance(len(kept)) for kept in rows])
     error = np.sqrt(max(found.var(ddof=1), luck) / past.count)
-    return Agreement(float(found.mean()), float(error), told_by_itself(past))
-
-
-def told_by_itself(past: PastTasks) -> float:
-    """What a task's other trials tell of each of its trials, as Kendall's tau, the mean over tasks."""
-    return float(np.mean([_tau(one, had) for one, had in zip(past.left_out(), past.scores, strict=True)]))
+    return Agreement(float(found.mean()), float(error), float(np.mean(itself)))
 
 
 def _tau(one: np.ndarray, other: np.ndarray) -> float:

@@ -103,7 +103,7 @@ class TransferAdvisor:
 
     def _read(self, hashed: _Hashed) -> _Past | None:
         """The past studies that this space can use, as one model; None when none is, or they go different ways."""
-        from .agreement import agreement, told_by_itself
+        from .agreement import agreement
         from .prior import PastTasks  # scikit-learn takes a second to import
 
         kept = [inside(study, hashed.space) for study in self.usable(hashed.space)]
@@ -112,9 +112,10 @@ class TransferAdvisor:
         best = [[configs[i] for i in np.argsort(-values, kind="stable")[:BEST]] for configs, values in kept]
         own = next((b[0] for study, b in zip(self.usable(hashed.space), best, strict=True) if study.same), None)
         tasks = PastTasks([_encoded(hashed.space, configs) for configs, _ in kept], [values for _, values in kept])
-        if own is None and tasks.count >= SEVERAL and agreement(tasks).surely_below(APART):
+        alike = agreement(tasks) if own is None and tasks.count >= SEVERAL else None
+        if alike is not None and alike.surely_below(APART):
             return None
-        tells = own is not None or tasks.count < SEVERAL or told_by_itself(tasks) >= TELLS
+        tells = alike is None or alike.itself >= TELLS
         return _Past(tasks, tuple(config for one in best for config in one), own, tells)
 
 
