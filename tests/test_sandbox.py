@@ -165,6 +165,13 @@ def test_the_next_run_ends_what_both_kills_left(
     os.kill(record.pid, signal.SIGKILL)
     process.kill()
     process.wait()
+
+    def settled() -> bool:
+        before = mentioning(str(folder))
+        time.sleep(0.1)
+        return before == mentioning(str(folder))
+
+    assert wait_for(settled, 5.0)  # the watchdog and what hangs on it take a moment to die
     left = mentioning(str(folder))
     assert left  # the daemon has outlived both, which the watchdog alone cannot prevent
     assert set(left) <= set(end_recorded(folder))
