@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..memory.errors import as_faults
+from ..memory.gains import Gain, learn_gain
 from ..memory.note import Kind, PastTrial, stable_id
 from ..memory.recall import as_study, lessons, past_trials
 from ..memory.recording import learn, record
@@ -99,6 +100,17 @@ class StudyMemory:
         self.keep(study)
         if study.space is not None:
             learn(self.store, self._task(study, study.space))
+
+    def confirmed(self, study: Study, trial: int, gain: Gain) -> None:
+        """Keep what a trial's configuration gained on the default on fresh seeds.
+
+        Raises:
+            MemoryFault: the memory cannot be written.
+        """
+        self.keep(study)
+        if study.space is not None and study.default is not None:
+            better, usual = (stable_id(Kind.TRIAL, study.uid, number) for number in (trial, study.default.number))
+            learn_gain(self.store, self._task(study, study.space), better, usual, gain)
 
     @as_faults()
     def evolve(self, study: Study, caller: Caller, embedder: Embedder | None, seconds: float) -> Evolved:

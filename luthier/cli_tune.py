@@ -19,7 +19,7 @@ from .live import LiveView
 from .page import print_summary
 from .picture import write_picture
 from .plain import PlainView
-from .remember import Remember
+from .remember import Remember, remember_gain
 from .summary import summary_of
 from .trials.runner import Runner
 from .trials.space_yaml import placed
@@ -74,6 +74,8 @@ def run_file(
                     place=file.resolve().parent,
                 )
             confirmed = _confirm(study, runner, seeds)
+            if confirmed and (wrong := remember_gain(study, confirmed, remember, file.resolve().parent, spec.data)):
+                print(f"note: {wrong}", file=sys.stderr)
         picture = write_picture(study, study.folder / "report.html")
         summary = summary_of(study, stopped=reason.value, confirmation=confirmed)
         if as_json:

@@ -9,11 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .graphs.events import Event, Warned
+from .confirm import Comparison, Confirmation
+from .graphs.events import Event, Warned, ignore
 from .trials.study import Study
 
 if TYPE_CHECKING:
     from .graphs.remembering import StudyMemory
+    from .memory.gains import Gain
 
 Remember = bool | str | Path  # False: no memory; True: the user's; a path: that one
 
@@ -45,6 +47,34 @@ def memory_of(
         yield StudyMemory(store, script_of(study), _hash(place), data)
     finally:
         store.close()
+
+
+def remember_gain(
+    study: Study, confirmation: Confirmation, remember: Remember, place: Path, data: Mapping[str, float]
+) -> str:
+    """Keep in the study's memory what fresh seeds showed; what went wrong, or "".
+
+    A memory that cannot be opened is not told of again: the study has done so.
+    """
+    from .memory.errors import MemoryFault
+
+    found = next((c for c in confirmation.comparisons if c.metric == study.metric), None)
+    if found is None:
+        return ""
+    try:
+        with memory_of(study, remember, place, ignore, data) as memory:
+            if memory is not None:
+                memory.confirmed(study, confirmation.trial, _gain(found))
+    except MemoryFault as error:
+        return f"{error}; what fresh seeds showed is not kept in the memory"
+    return ""
+
+
+def _gain(found: Comparison) -> Gain:
+    from .memory.gains import Gain
+
+    seeds = len(found.challenger)
+    return Gain(found.gain, found.low, found.high, seeds, sum(found.challenger) / seeds)
 
 
 def _hash(place: Path) -> str:

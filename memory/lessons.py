@@ -66,7 +66,7 @@ def standing(claimed: Evidence, now: Evidence) -> Standing:
     """What has become of a claim: its sign was sure when it was made.
 
     Args:
-        claimed: the evidence of the claim, or what an import kept of it: superseded, it is the opposite of the claim.
+        claimed: evidence of the claim that was sure: superseded, it is the opposite of the claim.
     """
     if claimed.effect is None or now.effect is None or now.low is None or now.high is None:
         return Standing.WEAKENED
@@ -84,15 +84,25 @@ def is_sure(evidence: Evidence) -> bool:
 def worded(name: str, evidence: Evidence, task: Task) -> str:
     """The lesson in a sentence."""
     way = "better" if (evidence.effect or 0) > 0 else "worse"
-    ends = f"{_short(evidence.config['from'])} to {_short(evidence.config['to'])}"
+    ends = f"{short(evidence.config['from'])} to {short(evidence.config['to'])}"
     claim = f"{cut(name)} from {ends} went along with {way} {cut(task.metric)}"
+    return sentence(task, claim, evidence, f"{len(evidence.trials)} trials")
+
+
+def sentence(task: Task, claim: str, evidence: Evidence, seen: str) -> str:
+    """A claim with its effect, how much was seen of it, and how it stands."""
     numbers = f"{evidence.effect:+.3g} [{evidence.low:+.3g}, {evidence.high:+.3g}], above 0 is better"
     note = {
         Standing.SUPPORTED: "",
         Standing.WEAKENED: "; no longer sure",
         Standing.SUPERSEDED: "; the opposite of what it was",
     }
-    return f"In {cut(task.script)}, {claim}: {numbers}, {len(evidence.trials)} trials{note[evidence.standing]}."
+    return f"In {cut(task.script)}, {claim}: {numbers}, {seen}{note[evidence.standing]}."
+
+
+def short(value: object) -> str:
+    """A value in a few characters."""
+    return f"{value:.3g}" if isinstance(value, float) else cut(value)
 
 
 def best_of(task: Task, trials: list[PastTrial]) -> Evidence:
@@ -108,7 +118,3 @@ def best_of(task: Task, trials: list[PastTrial]) -> Evidence:
         diagnosis="" if best is None else best.diagnosis,
         seconds=sum(t.seconds for t in trials),
     )
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else cut(value)

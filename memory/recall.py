@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 
-from .note import Evidence, Kind, PastTrial
+from .gains import TAG
+from .note import Evidence, Kind, Note, PastTrial
 from .store import Filter, Store
 from .task import Task
 from .transfer import PastStudy
@@ -37,7 +38,10 @@ def as_study(rows: Sequence[PastTrial], other: Task, task: Task) -> PastStudy:
 
 
 def lessons(store: Store, task: Task, limit: int = 3, *, hidden_tasks: tuple[str, ...] = ()) -> list[str]:
-    """What was learnt of this task, or of those much like it, the surest first: a sentence each."""
+    """What was learnt of this task, or of those much like it, the surest first: a sentence each.
+
+    Of the configurations that beat a task's default, or fell behind it, only the surest is told.
+    """
     alike = [name for name, other in _by_likeness(store, task, hidden_tasks) if task.likeness(other) >= ALIKE]
     if not alike:
         return []
@@ -46,7 +50,15 @@ def lessons(store: Store, task: Task, limit: int = 3, *, hidden_tasks: tuple[str
     found = [(note, note.evidence) for note in store.notes(where) if note.evidence is not None]
     stand = [(note, evidence) for note, evidence in found if evidence.standing == "supported"]
     stand.sort(key=lambda pair: (rank[pair[0].task], -_sureness(pair[1]), pair[0].content))
-    return [note.content for note, _ in stand[:limit]]
+    told: dict[str, str] = {}
+    for note, _ in stand:
+        told.setdefault(_subject(note), note.content)
+    return list(told.values())[:limit]
+
+
+def _subject(note: Note) -> str:
+    """What only one lesson is told of."""
+    return f"{TAG} in {note.task}" if TAG in note.tags else note.id
 
 
 def _sureness(evidence: Evidence) -> float:

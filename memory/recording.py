@@ -7,12 +7,13 @@ from itertools import pairwise
 
 from ..trials.diagnosis import diagnose
 from ..trials.records import State, Trial, best_trial
-from .errors import NoteMissing, as_faults
-from .lessons import best_of, effect_of, is_sure, standing, worded
+from .claims import added, claim, support
+from .errors import as_faults
+from .lessons import best_of, effect_of, worded
 from .note import Evidence, Kind, Link, LinkType, Note, PastTrial, stable_id
 from .store import Store
 from .task import Task
-from .ties import same_space, same_study, verdict
+from .ties import same_space
 from .wording import config_words, cut
 
 MAX_DETAIL = 2_000  # characters of a failure's last lines
@@ -59,7 +60,7 @@ def learn(store: Store, task: Task) -> None:
     note, kept = task.note(trials[0].study), store.get(task.id)
     # An older version cut the words of wide tasks, which then could not be read back. A person's words stay.
     content = note.content if kept.author.by == "code" and Task.read(kept) is None else None
-    _support(store, note, best_of(task, trials), content)
+    support(store, note, best_of(task, trials), content)
     for cause in dict.fromkeys(row.cause for row in trials if row.cause):
         _learn_failure(store, task, cause, [row for row in trials if row.cause == cause])
     for name in task.space:
@@ -101,8 +102,8 @@ def _trial_note(task: Task, row: PastTrial) -> Note:
 def _learn_failure(store: Store, task: Task, cause: str, rows: list[PastTrial]) -> None:
     """One note for each cause of failure in a task, with the trials that it took."""
     note = failure_note(task, cause, rows)
-    if not _added(store, note) and note.evidence is not None:
-        _support(store, note, note.evidence, note.content)
+    if not added(store, note) and note.evidence is not None:
+        support(store, note, note.evidence, note.content)
 
 
 def failure_note(task: Task, cause: str, rows: Sequence[PastTrial]) -> Note:
@@ -124,7 +125,7 @@ def failure_note(task: Task, cause: str, rows: Sequence[PastTrial]) -> Note:
         content=content,
         keywords=tuple(cause.split()),
         tags=("failure",),
-        context=f"why runs gave no {task.metric}{_data(task)}",
+        context=f"why runs gave no {task.metric}{task.data}",
         task=task.id,
         study=rows[-1].study,
         evidence=evidence,
@@ -142,46 +143,9 @@ def _learn_effect(store: Store, task: Task, name: str, trials: list[PastTrial]) 
         content=worded(name, found, task),
         keywords=(name, task.metric),
         tags=("effect",),
-        context=f"seen while tuning {task.metric}{_data(task)}",
+        context=f"seen while tuning {task.metric}{task.data}",
         task=task.id,
         study=trials[-1].study,
         evidence=found,
     )
-    if is_sure(found) and _added(store, note):
-        return
-    claimed = _first_claim(store, note.id)
-    if claimed is None:
-        return
-    now = found.model_copy(update={"standing": standing(claimed, found)})
-    _support(store, note, now, worded(name, now, task), trials)
-
-
-def _data(task: Task) -> str:
-    """What a note says of its task's data, for who asks by them: `; data of 581012 rows, 54 columns`."""
-    facts = ", ".join(f"{value:.15g} {name}" for name, value in task.features.items())
-    return f"; data of {facts}" if facts else ""
-
-
-def _added(store: Store, note: Note) -> bool:
-    with store.together(f"add {note.id}"):
-        new = note.id in store.add([note])
-        if new:
-            store.add([], same_study(store, note))
-    return new
-
-
-def _support(
-    store: Store, note: Note, evidence: Evidence, content: str | None, trials: Sequence[PastTrial] = ()
-) -> None:
-    """New evidence for a note, unless it is what it has; where `trials` are given, with what they say of the claim."""
-    before = store.get(note.id)
-    if before.evidence != evidence:
-        store.support(note.id, evidence, content, verdict(store, before, evidence, trials) if trials else ())
-
-
-def _first_claim(store: Store, note: str) -> Evidence | None:
-    """The evidence with which a lesson was made; None where there is no such lesson."""
-    try:
-        return store.revisions(note)[0].evidence
-    except NoteMissing:
-        return None
+    claim(store, note, lambda now: worded(name, now, task), trials)

@@ -151,6 +151,20 @@ def test_a_superseded_lesson_stays_so_after_an_export_and_import(store: SQLiteSt
     copy.close()
 
 
+def test_a_claim_that_was_undone_and_came_back_as_its_opposite_is_a_new_claim(store: SQLiteStore) -> None:
+    record(store, TASK, "s", "uid", trials(-0.9, n=6, noise=0.02))
+    learn(store, TASK)
+    while store.undo() is not None:
+        pass
+    record(store, TASK, "again", "other", trials(+0.7, n=20, noise=0.02, first=100))
+    learn(store, TASK)
+    back = only(store, Kind.LESSON)
+    assert back.evidence is not None
+    assert back.evidence.standing is Standing.SUPPORTED
+    learn(store, TASK)
+    assert only(store, Kind.LESSON) == back  # nothing new, nothing written
+
+
 def test_noise_makes_no_lesson(store: SQLiteStore) -> None:
     record(store, TASK, "s", "uid", trials(0.0, n=12, noise=0.1))
     learn(store, TASK)
