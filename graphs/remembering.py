@@ -75,7 +75,8 @@ class StudyMemory:
             words = f"leaves {_worded(usable, task)} aside, since what they show goes different ways"
             return Recalled(list(advisors), words=words, failures=failures)
         learnt = lessons(self.store, task, hidden_tasks=self.hidden_tasks)
-        words = "; ".join([f"starts from {_worded(usable, task)}", *(learnt or ["no lesson of them is sure yet"])])
+        told = f". {' '.join(learnt)}" if learnt else "; no lesson of them is sure yet"
+        words = f"starts from {_worded(usable, task)}{told}"
         return Recalled(with_advisor(advisors, transfer), learnt, words, failures)
 
     def keep(self, study: Study) -> None:
