@@ -23,9 +23,11 @@ LIMIT = 30  # trials; beyond them a study knows itself better than its likes do
 LEAST = 5  # usable trials of a past task, below which it is left out
 MOST = 50  # past tasks; the ones given first
 UNLIKE = 0.5  # probability that a study has nothing to do with the past ones, from which the advisor is silent
+UNLIKE_SAME = 0.9  # the same where a study of this very task is among them: only what has changed makes it unlike
 SEVERAL = 5  # past tasks, from which they are judged as a whole
 APART = 0.5  # of what a past task tells of itself, below which others tell so little of it that all go different ways
 TELLS = 0.3  # Kendall's tau, what a past task's trials tell of each other, below which a search between them is blind
+STALL, OTHERS = 5, 3  # trials without a new best, after which every third turn is left to the other advisors
 BEST = 10  # configurations of each past task that the first candidates are chosen from, and where the search looks too
 
 
@@ -47,7 +49,8 @@ class TransferAdvisor:
     same. The first candidates are configurations tried there: the best of this very task, then those that would have
     served the past studies best as a whole. Later ones follow this study's own values too. It is silent when these say
     that the past has nothing to do with it, and from the start where several past studies say nothing of each other.
-    Where several hardly tell of their own left-out trials, it proposes what was tried there, and nothing in between.
+    Where several hardly tell of their own left-out trials, a search between them is blind, and this study's values do
+    not show whether it is like them: it goes on with what was tried there, and leaves turns to others once that stalls.
     """
 
     name = "transfer"
@@ -67,17 +70,17 @@ class TransferAdvisor:
         known = observed(trials, direction)
         if len(trials) < FIRST or len(known) < 2:
             return self._first(space, trials, past)[:n]
+        if not past.tells:
+            return [] if _stalled(trials, known, direction) else self._first(space, trials, past)[:n]
         from .prior import Transfer
 
         rng = np.random.default_rng(seed)
         values = direction.sign * np.array([value for _, value in known])
         model = Transfer(past.tasks, _encoded(space, [trial.config for trial, _ in known]), values, rng)
-        if model.unlike >= UNLIKE:
+        if model.unlike >= (UNLIKE if past.own is None else UNLIKE_SAME):
             self.silence = "as this study's trials show, it has little to do with the past ones"
             return []
         whose = f"{_studies(past.tasks.count)} and {len(trials)} trials of this one"
-        if not past.tells and (again := _tried(space, trials, past, model)):
-            return [Candidate(c, self.name, f"of what was tried {whose} expect the most of it") for c in again[:n]]
         best = space.to_unit(known[int(np.argmax(values))][0].config)
         found = search(space, model, best, {space.key(trial.config) for trial in trials}, rng, past.best)
         return [Candidate(c, self.name, f"{whose} expect the most improvement here") for c in found[:n]]
@@ -155,6 +158,13 @@ def inside(study: PastStudy, space: Space) -> tuple[list[Config], np.ndarray]:
         if space.contains(config := {name: given[name] for name in space if name in given})
     ]
     return [config for config, _ in rows], study.direction.sign * np.array([value for _, value in rows])
+
+
+def _stalled(trials: Sequence[Trial], known: Sequence[tuple[Trial, float]], direction: Direction) -> bool:
+    """Whether it is the turn of the other advisors: after `STALL` trials without a new best, each third one."""
+    best = max(known, key=lambda row: direction.sign * row[1])[0]
+    since = len(trials) - 1 - list(trials).index(best)
+    return since >= STALL and (since - STALL) % OTHERS == 0
 
 
 def _tried(space: Space, trials: Sequence[Trial], past: _Past, judge: Judge) -> list[Config]:

@@ -226,3 +226,19 @@ def test_past_studies_that_go_together_or_one_alone_speak(count: int) -> None:
 def test_a_task_like_the_past_ones_is_seen_to_be() -> None:
     points, values = studied(peak(0.3, 0.7), n=12, seed=4)
     assert Transfer(PAST, points, values, np.random.default_rng(0)).unlike < 0.1
+
+
+def test_on_a_plain_what_was_tried_goes_on_and_leaves_each_third_turn_to_others_once_nothing_comes_of_it() -> None:
+    """So that a past that agrees on what is wrong cannot keep a study to itself."""
+    blind = TransferAdvisor([past_study(lambda p, i=i: peak(0.3, 0.6)(p) + 2 * luck(i)(p), i) for i in range(6)])
+    flat = [complete(i, {"x": i / 20, "y": 0.5}, float(i == 0)) for i in range(15)]
+    asked = {n: blind.advise(SPACE, flat[:n], Direction.MAXIMIZE, seed=n) for n in range(15)}
+    assert [n for n, made in asked.items() if not made] == [6, 9, 12]
+    assert blind.silence == ""
+
+
+def test_a_study_of_the_very_task_is_not_taken_for_another_for_few_trials() -> None:
+    """Ten trials make a rough surrogate: what it gets wrong is no sign that the task has changed."""
+    past = replace(past_study(ripples(1), n=10), same=True)
+    assert len(run(TransferAdvisor([past]), ripples(1), 10)) == 10
+    assert len(run(TransferAdvisor([replace(past, same=False)]), ripples(1), 10)) < 10
