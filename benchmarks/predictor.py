@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import predictor_folds
-from predictor_figures import Figure, Part, figure, figures, halves_tau, probe_taus
-from predictor_models import ABLATIONS, BASELINES, MODELS
+from predictor_figures import Figure, Part, chosen_elsewhere, figure, figures, halves_tau, minus, probe_taus
+from predictor_models import ABLATIONS, BASELINES, MODELS, OURS
 from predictor_probes import CHOSEN, PROBES, probes_alone, probes_knowing
 from predictor_runs import Kept, as_estimates, gather, run_all
 from predictor_tables import markdown, tables
@@ -39,6 +39,7 @@ SHOWN = (
     "auc-within",
     "auc-within-in-fold",
     "auc-minus-best",
+    "auc-minus-chosen",
     "calibration-error",
     "calibration-error-by-chance",
     "log-loss",
@@ -68,9 +69,14 @@ def evaluate(logs: Logs, dealt: Mapping[str, np.ndarray], models: Sequence[str],
     for split, fold in dealt.items():
         arrays = {model: gather(logs, split, fold, model, kept) for model in models}
         found = {model: as_estimates(one) for model, one in arrays.items()}
-        for domain, rows in domains(logs).items():
+        simple, parts = {name: found[name] for name in BASELINES if name in found}, domains(logs)
+        for domain, rows in parts.items():
             part = Part.of(logs, rows, split)
             yield from figures(part, split, domain, fold, found, BASELINES)
+            others = [r for name, r in parts.items() if name not in (domain, "pooled") and domain != "pooled"]
+            if OURS in found and (chosen := chosen_elsewhere(logs, others, simple)):
+                gap = minus(part, found[OURS], found[chosen], fold)
+                yield figure(split, domain, OURS, "auc-minus-chosen", gap)
             if split == "workflow":
                 after = {(m, name): a for m, one in arrays.items() for name, a in one.items() if name in ENDINGS}
                 yield from probed(logs, part, domain, fold, after)

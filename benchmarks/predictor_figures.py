@@ -226,6 +226,27 @@ def halves_tau(part: Part) -> np.ndarray:
     return np.asarray(np.mean([ranking(part, one, other, metrics.kendall_tau) for one, other in deals], axis=0))
 
 
+def chosen_elsewhere(logs: Logs, others: Sequence[np.ndarray], found: Mapping[str, Estimates]) -> str:
+    """The model with the best AUC on other rows; empty without any.
+
+    The best on the rows that are asked about is partly the luckiest one: nobody could have chosen it.
+
+    Args:
+        others: the rows of each other domain, which count alike.
+        found: the models to choose from.
+    """
+
+    def area(name: str) -> float:
+        return sum(metrics.auc(found[name].probability[rows], logs.label[rows]) for rows in others)
+
+    return max(found, key=lambda name: float(np.nan_to_num(area(name)))) if found and others else ""
+
+
+def minus(part: Part, one: Estimates, other: Estimates, fold: np.ndarray) -> np.ndarray:
+    """The difference of two models' AUC by resampling; `fold` of each row of the whole."""
+    return np.asarray(aucs(part, one, fold)["auc"] - aucs(part, other, fold)["auc"])
+
+
 def compared(part: Part, found: Estimates, area: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What ablations are judged by; `area` as `aucs` gives it."""
     return {**{name: area[name] for name in AREAS}, "log-loss": row_metrics(part, found)["log-loss"]}

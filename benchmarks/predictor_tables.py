@@ -58,7 +58,7 @@ def _cell(figure: Figure | None, metric: str, sign: int, best: float) -> Text:
 def shown(figure: Figure) -> str:
     """Value and interval; in percent where the metric is a share that is usually given so."""
     numbers = (figure.value, figure.low, figure.high)
-    plus = "+" if figure.metric.endswith("minus-best") else ""
+    plus = "+" if figure.metric.endswith(("minus-best", "minus-chosen")) else ""
     if figure.metric.startswith(PERCENT):
         value, low, high = (f"{100 * x:{plus}.1f}" for x in numbers)
     else:

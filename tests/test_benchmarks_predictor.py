@@ -131,6 +131,17 @@ def test_figures_are_those_of_the_plain_metrics(logs: Logs, tmp_path: Path) -> N
     assert found[OURS, "auc-minus-best"] == pytest.approx(found[OURS, "auc"] - best)
 
 
+def test_the_chosen_baseline_is_the_best_one_of_the_other_domains(logs: Logs, tmp_path: Path) -> None:
+    found = {(f.domain, f.model, f.metric): f.value for f in evaluated(logs, tmp_path, ("task",))}
+    for domain, other in (("sums", "words"), ("words", "sums")):
+        chosen = max((b for b in BASELINES if b in SMALL), key=lambda name: found[other, name, "auc"])
+        ahead = found[domain, OURS, "auc"] - found[domain, chosen, "auc"]
+        assert found[domain, OURS, "auc-minus-chosen"] == pytest.approx(ahead)
+    assert ("pooled", OURS, "auc-minus-chosen") not in found
+    gap = figures.Figure("task", "sums", OURS, "auc-minus-chosen", 0.1, 0.0, 0.2)
+    assert tables.shown(gap) == "+10.0 [+0.0, +20.0]"
+
+
 def test_a_perfect_ranking_has_tau_1_and_no_regret(logs: Logs) -> None:
     for split in ("task", "workflow"):
         part = figures.Part.of(logs, np.arange(len(logs)), split)
