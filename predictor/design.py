@@ -1,11 +1,12 @@
 """From pairs of workflow and task to the columns of the mixed model: who is who, and what features say of each.
 
 Everything is fitted on the training rows: which suites, graphs and models exist, the scale of each feature and the
-directions in which texts vary most. Features of tasks speak twice, each time alike in every suite: against their
-suite's mean, and against that of all. (Weights of its own for each suite learn its noise: it has some 30 to 100 tasks.)
-Features of workflows speak once for each suite by itself and once for all. A suite, graph or model that training has
-not seen has zeros, so that the prior speaks for it, and the features over all suites. "All" are those of one kind
-(`kinds.py`): a suite apart has weights of its own, and no part in theirs.
+directions in which texts vary most. Features of tasks speak against their suite's mean, alike in every suite. (Weights
+of its own for each suite learn its noise: it has some 30 to 100 tasks.) Features of workflows speak for each suite by
+itself. Directions of texts speak once more, alike in every suite and against the mean of all; what is counted does not,
+as an operator or a length means another thing in another suite. A suite, graph or model that training has not seen has
+zeros, so that the prior speaks for it, and the features over all suites. "All" are those of one kind (`kinds.py`): a
+suite apart has weights of its own, and no part in theirs.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from .scaling import Scaling, within_suites
 SUITE_VARIANCE = 9.0  # of a suite's level, squared logits: success rates from 5 to 95 % are all usual
 LEVEL_VARIANCE = 9.0  # of the level of all suites
 AXES = 20  # directions of a text that are kept
-EVERYWHERE = "*"  # the scope of features that speak alike in every suite, against the mean of all
-WITHIN = "~"  # the same, against their suite's mean
+EVERYWHERE = "*"  # the scope of texts that speak alike in every suite, against the mean of all
+WITHIN = "~"  # of features that do so against their suite's mean
 TASK_PARTS = ("surface", "text", "context")
 WORKFLOW_PARTS = ("structure", "lineage", "prompts")
 NEARNESS = "nearness"  # one more column of `surface`: alone, it could not tell how large its weight may be
@@ -72,7 +73,8 @@ class Design:
             items: Sequence[Any] = tasks if part in TASK_PARTS else workflows
             suites = sorted({item.suite for item in items})
             scopes = [WITHIN, *(set(self.apart) & set(suites))] if part in TASK_PARTS else suites
-            for scope in [*sorted(scopes), *([EVERYWHERE] if len(set(suites) - set(self.apart)) > 1 else [])]:
+            across = part in TEXTS and len(set(suites) - set(self.apart)) > 1
+            for scope in [*sorted(scopes), *([EVERYWHERE] if across else [])]:
                 self._scale(part, scope, [item for item in items if self.inside(scope, item.suite)])
         return self
 

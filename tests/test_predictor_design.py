@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from luthier.models.embedder import Embedder
 from luthier.models.fake_embedder import HashEmbedder
 from luthier.predictor.ability import Ability
-from luthier.predictor.design import DEFAULT, TASK_PARTS, Design
+from luthier.predictor.design import DEFAULT, PARTS, TASK_PARTS, TEXTS, Design
 from luthier.predictor.encoding import Encoder
 from luthier.predictor.kinds import apart
 from luthier.predictor.logs import LoggedWorkflow, Logs, Pairs, Task
@@ -40,12 +40,25 @@ def test_a_suite_that_is_new_stands_against_the_mean_of_the_others_and_an_empty_
     assert found(np.array([[6.0, 0.0], [0.0, 0.0]]), ["c", "a"]).tolist() == [[0], [0]]
 
 
-@pytest.mark.parametrize(("suites", "scopes"), [({"sums", "words"}, {"~", "*"}), ({"sums"}, {"~"})])
-def test_weights_of_task_features_are_the_same_for_all_suites(suites: set[str], scopes: set[str]) -> None:
+@pytest.mark.parametrize("suites", [{"sums", "words"}, {"sums"}])
+def test_weights_of_task_features_are_the_same_for_all_suites(suites: set[str]) -> None:
     logs = generated(30, 8)
     design = Design(Encoder(HashEmbedder(16))).fit(logs.take(np.isin(logs.suite, [*suites])))
     of_tasks = [block.name for block in design.blocks() if block.name.split(":")[0] in TASK_PARTS]
-    assert sorted(of_tasks) == sorted(f"{part}:{scope}" for part in TASK_PARTS for scope in scopes)
+    across = {f"{part}:*" for part in TASK_PARTS if part in TEXTS and len(suites) > 1}
+    assert sorted(of_tasks) == sorted({*across, *(f"{part}:~" for part in TASK_PARTS)})
+
+
+def test_only_texts_are_compared_across_suites_what_is_counted_means_another_thing_in_each() -> None:
+    logs = generated(30, 8)
+    design = Design(Encoder(HashEmbedder(16)), frozenset(PARTS)).fit(logs)
+    assert {part for part, scope in design.scalings if scope == "*"} == set(TEXTS)
+    assert {scope for part, scope in design.scalings if part == "structure"} == set(logs.suite.tolist())
+    strange = [replace(workflow, suite="new") for workflow in logs.workflows[:1]]
+    row = design.columns(Pairs.all_of(strange, logs.tasks[:1])).toarray()[0]
+    spoken = {block.name for block in design.blocks() if row[block.columns].any()}
+    assert "prompts:*" in spoken
+    assert not {name for name in spoken if name.startswith("structure")}
 
 
 def lengths(suite: str, level: int, count: int) -> tuple[Task, ...]:
@@ -131,11 +144,10 @@ def test_a_suite_of_another_kind_changes_no_feature_of_the_others_and_keeps_its_
     many, other = [("a", "ask", "a", 9), ("b", "ask", "b", 9)], ("tuning", "advise", "tuning", 5)
     parts = frozenset(TASK_PARTS)
     alone, beside = (Design(Encoder(HashEmbedder(16)), parts).fit(of_kinds(*x)) for x in (many, [*many, other]))
-    for scope in ("~", "*"):
-        for part in ("surface", "text"):
-            one, two = alone.scalings[part, scope], beside.scalings[part, scope]
-            np.testing.assert_allclose(one.axes, two.axes)
-            np.testing.assert_allclose(one.mean, two.mean)
+    for shared in (("surface", "~"), ("text", "~"), ("text", "*")):
+        one, two = alone.scalings[shared], beside.scalings[shared]
+        np.testing.assert_allclose(one.axes, two.axes)
+        np.testing.assert_allclose(one.mean, two.mean)
     of = {block.name: block.columns for block in beside.blocks()}
     row = beside.columns(of_kinds(other)).toarray()
     assert row[:, of["text:tuning"]].any()
