@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .named_values import named_values
 from .progress import progress
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Memory = Annotated[Path | None, typer.Option("--memory", help="The memory's file, if not the usual one.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Script = Annotated[str | None, typer.Option(help="What was tuned, like `python train.py`; runs of it are one task.")]
+Data = Annotated[str | None, typer.Option(help="Facts of the data, like rows=1797,columns=64; part of the task.")]
 _SHOWN = 5  # names in a sentence
 
 
@@ -71,14 +73,16 @@ def import_storage(
     url: Annotated[str, typer.Argument(help="Like sqlite:///optuna.db, or the path of a database or a journal.")],
     study: Annotated[str | None, typer.Option(help="One study instead of all.")] = None,
     script: Script = None,
+    data: Data = None,
     memory: Memory = None,
     json: Json = False,
 ) -> None:
     """Keep the trials of Optuna studies as tasks. Again later: only new trials are added. One `undo` takes it back."""
     from .memory.imports import import_optuna
 
+    facts = _facts(data)
     with _made(memory) as store, progress("reading studies") as on_progress:
-        done = import_optuna(store, url, study, script, on_progress)
+        done = import_optuna(store, url, study, script, facts, on_progress)
     _tell([_as_data(one) for one in done], json, "\n".join(map(_sentence, done)))
 
 
@@ -88,6 +92,7 @@ def import_table(
     direction: Annotated[str, typer.Option(help="maximize or minimize.")],
     script: Script = None,
     columns: Annotated[str | None, typer.Option(help="The hyperparameters, like lr,depth; else all others.")] = None,
+    data: Data = None,
     memory: Memory = None,
     json: Json = False,
 ) -> None:
@@ -98,9 +103,18 @@ def import_table(
     if direction not in list(Direction):
         raise typer.BadParameter(f"it is maximize or minimize, but got {direction!r}", param_hint="--direction")
     named = None if columns is None else [name.strip() for name in columns.split(",")]
+    facts = _facts(data)
     with _made(memory) as store, progress("keeping runs") as on_progress:
-        done = import_csv(store, file, metric, Direction(direction), script, named, on_progress)
+        done = import_csv(store, file, metric, Direction(direction), script, named, facts, on_progress)
     _tell(_as_data(done), json, f"{_sentence(done)}\n{_space(done)}")
+
+
+def _facts(text: str | None) -> Mapping[str, float]:
+    """What `--data` says, checked as `data:` of a study file is."""
+    from .trials.spec import DataSpec, validated
+
+    given = {} if text is None else named_values("--data", text, "rows=1797,columns=64")
+    return validated(DataSpec, {"data": given}).data
 
 
 @contextmanager

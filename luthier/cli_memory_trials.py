@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .named_values import named_values
+
 if TYPE_CHECKING:
     from .memory.note import PastTrial
     from .memory.task import Task
@@ -59,17 +61,7 @@ def config_of(text: str, space: Space) -> Config:
     Raises:
         InputError: it is not of that form, or not of the space.
     """
-    import yaml
-
-    from .trials.errors import InputError
-
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    if wrong := [name for name, sign, _ in pairs if not sign]:
-        raise InputError(f"--near is NAME=VALUE between commas, but got {wrong[0]!r}; write --near lr=0.01,layers=4")
-    try:
-        given = {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
-    except yaml.YAMLError:
-        raise InputError(f"--near is NAME=VALUE between commas, but got {text!r}") from None
+    given = named_values("--near", text, "lr=0.01,layers=4")
     whole = {**space.complete_default(), **given}
     space.validate({name: whole[name] for name in whole if name in given or name in space.active(whole)})
     return space.active(whole)

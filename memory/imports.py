@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.storages import BaseStorage
 
+NOTHING: Mapping[str, float] = {}
+
 
 @dataclass(frozen=True)
 class ImportedStudy:
@@ -49,6 +51,7 @@ def import_optuna(
     storage_url: str,
     study: str | None = None,
     script: str | None = None,
+    data: Mapping[str, float] = NOTHING,
     on_progress: Progress = silent,
 ) -> list[ImportedStudy]:
     """Keep the finished trials of every study of an Optuna storage, or of one, and learn from them.
@@ -56,6 +59,7 @@ def import_optuna(
     Args:
         storage_url: a URL, or the path of an SQLite file or of a journal.
         script: what was tuned; studies of one script, space and metric are one task. Else the study's name.
+        data: facts of the data, part of what makes a task.
 
     Raises:
         ImportFault: there is no such storage or study.
@@ -75,7 +79,7 @@ def import_optuna(
         with store.together(f"import {names[0] if len(names) == 1 else f'{len(names)} studies'}"):
             for name in names:
                 on_progress(len(done), len(names))
-                done.append(_import_study(store, storage, place, name, script))
+                done.append(_import_study(store, storage, place, name, script, data))
         on_progress(len(done), len(names))
     return done
 
@@ -87,6 +91,7 @@ def import_csv(
     direction: Direction,
     script: str | None = None,
     columns: Sequence[str] | None = None,
+    data: Mapping[str, float] = NOTHING,
     on_progress: Progress = silent,
 ) -> ImportedStudy:
     """Keep the rows of a table of past runs as trials, and learn from them.
@@ -97,6 +102,7 @@ def import_csv(
         metric: the column of what was tuned for; a row where it is empty is a failed trial.
         script: what was tuned; tables of one script, space and metric are one task. Else the file's name.
         columns: which are hyperparameters; all others where it is None.
+        data: facts of the data, part of what makes a task.
 
     Raises:
         ImportFault: naming the line and the column that is wrong. Nothing is written.
@@ -110,7 +116,14 @@ def import_csv(
     trials = csv_table.trials_of(table, space, names, metric)
     on_progress(0, len(trials))
     place = str(path.resolve())
-    task = Task(script=script or path.stem, metric=metric, direction=direction, space=space, place=_hash(script, place))
+    task = Task(
+        script=script or path.stem,
+        metric=metric,
+        direction=direction,
+        space=space,
+        features=dict(data),
+        place=_hash(script, place),
+    )
     uid = f"{place}\0{task.id}"
     with store.together(f"import {path.name}"):
         found = _kept(store, task, path.stem, uid, _renumbered(store, task, uid, trials))
@@ -118,7 +131,9 @@ def import_csv(
     return found
 
 
-def _import_study(store: Store, storage: BaseStorage, place: str, name: str, script: str | None) -> ImportedStudy:
+def _import_study(
+    store: Store, storage: BaseStorage, place: str, name: str, script: str | None, data: Mapping[str, float]
+) -> ImportedStudy:
     import optuna
 
     study = optuna.load_study(study_name=name, storage=storage)
@@ -129,14 +144,14 @@ def _import_study(store: Store, storage: BaseStorage, place: str, name: str, scr
         return ImportedStudy(name, skipped="it has no finished trial")
     names = identifiers(name for trial in finished for name in trial.distributions)
     try:
-        task = _task_of(study, optuna_storage.space_of(finished, names), script, f"{place}\0{name}")
+        task = _task_of(study, optuna_storage.space_of(finished, names), script, f"{place}\0{name}", data)
     except SpaceError as error:
         return ImportedStudy(name, skipped=str(error))
     trials = [optuna_storage.to_trial(trial, names, task.metric) for trial in finished]
     return _kept(store, task, name, f"{place}\0{name}\0{task.id}", trials)
 
 
-def _task_of(study: Study, space: Space, script: str | None, place: str) -> Task:
+def _task_of(study: Study, space: Space, script: str | None, place: str, data: Mapping[str, float]) -> Task:
     from optuna.study import StudyDirection
 
     return Task(
@@ -144,6 +159,7 @@ def _task_of(study: Study, space: Space, script: str | None, place: str) -> Task
         metric=optuna_storage.metric_of(study),
         direction=Direction.MAXIMIZE if study.direction is StudyDirection.MAXIMIZE else Direction.MINIMIZE,
         space=space,
+        features=dict(data),
         place=_hash(script, place),
     )
 

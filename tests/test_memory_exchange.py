@@ -29,6 +29,7 @@ from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
 from luthier.memory.task import Task
 from luthier.memory.testing_notes import HARD_TEXTS, MODEL, note, refused
+from luthier.trials.errors import InputError
 from luthier.trials.records import Direction
 from luthier.trials.space import Choice, Float, Int, Space
 
@@ -730,6 +731,34 @@ def test_commands(command: Callable[..., Any], url: str, tmp_path: Path) -> None
         "corrected": [],
     }
     assert "0 of" in command("import", str(tmp_path / "notes"), json_too=False)
+
+
+def test_facts_of_the_data_make_an_import_the_task_of_studies_that_state_them(
+    command: Callable[..., Any], url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "runs.csv").write_text(TABLE)
+    with storage_at(url) as storage:
+        made_study(storage, trials=2)
+    table = ("import-csv", str(tmp_path / "runs.csv"), "--metric", "loss", "--direction", "minimize")
+    plain = command(*table)["task"]
+    told = command(*table, "--data", "rows=1797, columns=64")["task"]
+    command("import-optuna", url, "--data", "rows=5")
+    read = {note.id: Task.read(note) for note in SQLiteStore(tmp_path / "m.db").notes(Filter(kinds=(Kind.TASK,)))}
+    assert plain != told
+    facts = [task.features for task in read.values() if task is not None]
+    assert facts == [{}, {"rows": 1797.0, "columns": 64.0}, {"rows": 5.0}]
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ("rows", "--data is NAME=VALUE between commas, but got 'rows'"),
+        ("rows=many", "`data.rows`"),
+    ],
+)
+def test_facts_that_are_no_numbers_are_refused(facts: str, said: str, command: Callable[..., Any], url: str) -> None:
+    with pytest.raises(InputError, match=said):
+        command("import-optuna", url, "--data", facts)
 
 
 def test_an_import_that_writes_nothing_leaves_no_new_memory_and_an_old_one_as_it_is(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+../../luthier/named_values.py
