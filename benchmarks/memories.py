@@ -1,4 +1,5 @@
-"""What a memory holds in a benchmark: random trials of the other tasks of a suite, the task's own left out.
+"""What a memory holds in a benchmark: random trials of the other tasks of a suite, the task's own left out; or those
+alone, as where a study is run again.
 
 Its seeds are not the normalisers', and each seed of a run has a memory of its own.
 """
@@ -13,12 +14,12 @@ from pathlib import Path
 import numpy as np
 import suites
 
-from luthier.memory.transfer import PastStudy
+from luthier.memory.past import PastStudy
 from luthier.trials.records import Config
 from luthier.trials.space import Space
 
 MEMORY_SEED = 77_001  # with the run's seed; no study and no reference point is drawn from it
-KINDS = ("none", "leave-one-out", "shared", "unrelated", "misleading")
+KINDS = ("none", "leave-one-out", "shared", "unrelated", "misleading", "same")
 
 
 @lru_cache(maxsize=128)
@@ -41,10 +42,12 @@ def past_of(
     Args:
         kind: `leave-one-out`; `shared`, the same on points that all tasks share; `unrelated`, where the landscape of
             each past task is turned over in a way of its own; `misleading`, where all are in the same way, so that
-            they agree on what is wrong.
+            they agree on what is wrong; `same`, an earlier study of this very task alone.
     """
     if kind == "none":
         return []
+    if kind == "same":
+        return [replace(_study(suite, data, name, obfuscate, size, seed, False), same=True)]
     others = [other for other in suites.find_suite(suite).tasks(data) if other != name]
     found = [_study(suite, data, other, obfuscate, size, seed, kind == "shared") for other in others]
     if kind == "unrelated":

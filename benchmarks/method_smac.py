@@ -13,7 +13,7 @@ from typing import Any
 
 from suites import DataMissing, Objective
 
-from luthier.memory.transfer import PastStudy
+from luthier.memory.past import PastStudy
 from luthier.trials.records import Config, Direction
 from luthier.trials.space import Choice, Float, Space
 

@@ -20,7 +20,7 @@ import methods_memory
 from method_smac import smac
 from suites import Objective, as_trial
 
-from luthier.memory.transfer import PastStudy
+from luthier.memory.past import PastStudy
 from luthier.trials.advisor import Advisor, seed_for
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trial
 from luthier.trials.runner import OnReport, Runner

@@ -19,7 +19,7 @@ import suites
 from epochs import METRIC, Meter, OnEpoch, Spent
 from methods_product import luthier_with
 
-from luthier.memory.transfer import PastStudy
+from luthier.memory.past import PastStudy
 from luthier.trials.advisors import DefaultAdvisor, RandomAdvisor
 from luthier.trials.extrapolation import MIN_REPORTS
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trial

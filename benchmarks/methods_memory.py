@@ -21,8 +21,9 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 from suites import Objective, as_trial
 
+from luthier.memory.past import PastStudy, inside
 from luthier.memory.prior import PastTasks
-from luthier.memory.transfer import PastStudy, TransferAdvisor, inside
+from luthier.memory.transfer import TransferAdvisor
 from luthier.trials.advisor import seed_for
 from luthier.trials.advisors import GPAdvisor
 from luthier.trials.records import Candidate, Config, Direction, Trial

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import methods
 from epochs import MAX_TRAININGS, METRIC, Meter
 
-from luthier.memory.transfer import PastStudy
+from luthier.memory.past import PastStudy
 from luthier.trials.advisor import Advisor
 from luthier.trials.records import Config, Direction, Outcome
 from luthier.trials.runner import OnReport

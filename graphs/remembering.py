@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from ..memory.errors import as_faults
 from ..memory.gains import Gain, learn_gain
 from ..memory.note import Kind, PastTrial, stable_id
+from ..memory.past import PastStudy
 from ..memory.recall import as_study, lessons, past_trials
 from ..memory.recording import learn, record
 from ..memory.store import Filter, Store
 from ..memory.task import Task
-from ..memory.transfer import PastStudy, TransferAdvisor
+from ..memory.transfer import TransferAdvisor
 from ..models.caller import Caller
 from ..models.embedder import Embedder
 from ..predictor.failure import Recalled as Known

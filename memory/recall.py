@@ -7,9 +7,9 @@ from collections.abc import Collection, Sequence
 
 from .gains import TAG
 from .note import Evidence, Kind, Note, PastTrial
+from .past import PastStudy
 from .store import Filter, Store
 from .task import Task
-from .transfer import PastStudy
 
 MOST_TASKS = 200  # the most alike, whose trials are read
 ALIKE = 0.6  # likeness from which a task's lessons are worth reading: the same script, or hyperparameters and metric

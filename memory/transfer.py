@@ -1,45 +1,25 @@
-"""The transfer advisor: candidates from what past tasks with the same hyperparameters showed."""
+"""The transfer advisor: candidates from what past studies with the same hyperparameters showed."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..trials.records import Candidate, Config, Direction, Trial
 from ..trials.sampling import is_new, observed
-from ..trials.search import Judge, encoded, search
+from ..trials.search import Judge, search
 from ..trials.space import Space
-
-if TYPE_CHECKING:
-    from .prior import PastTasks
+from .past import KnownTasks, OwnTrials, Past, PastStudy, points_of, read_past, usable
 
 FIRST = 3  # trials, a default among them, before this study's own values count
 LIMIT = 30  # trials; beyond them a study knows itself better than its likes do
-LEAST = 5  # usable trials of a past task, below which it is left out
-MOST = 50  # past tasks; the ones given first
 UNLIKE = 0.5  # probability that a study has nothing to do with the past ones, from which the advisor is silent
-UNLIKE_SAME = 0.9  # the same where a study of this very task is among them: only what has changed makes it unlike
-SEVERAL = 5  # past tasks, from which they are judged as a whole
-APART = 0.5  # of what a past task tells of itself, below which others tell so little of it that all go different ways
-TELLS = 0.3  # Kendall's tau, what a past task's trials tell of each other, below which a search between them is blind
+UNLIKE_SAME = 0.9  # the same for a study of this very task: only what has changed makes it unlike
 STALL, OTHERS = 5, 3  # trials without a new best, after which every third turn is left to the other advisors
-BEST = 10  # configurations of each past task that the first candidates are chosen from, and where the search looks too
-
-
-@dataclass(frozen=True, eq=False)
-class PastStudy:
-    """What was tried in another task. Equal only to itself, so that it can be a key."""
-
-    name: str
-    direction: Direction
-    configs: tuple[Config, ...]
-    values: tuple[float | None, ...]  # of `configs`; None where the trial failed
-    same: bool = False  # an earlier study of the very task: what was best there is tried first
+CHANGED = "as this study's trials show, it has little to do with the past ones"
 
 
 class TransferAdvisor:
@@ -47,10 +27,11 @@ class TransferAdvisor:
 
     A past study counts where its configurations lie in this study's space; names are what makes hyperparameters the
     same. The first candidates are configurations tried there: the best of this very task, then those that would have
-    served the past studies best as a whole. Later ones follow this study's own values too. It is silent when these say
-    that the past has nothing to do with it, and from the start where several past studies say nothing of each other.
-    Where several hardly tell of their own left-out trials, a search between them is blind, and this study's values do
-    not show whether it is like them: it goes on with what was tried there, and leaves turns to others once that stalls.
+    served the past studies best as a whole. Later ones follow this study's own values too, among which earlier ones of
+    this very task count where no other task is known. It is silent when its trials say that the past has nothing to do
+    with it, and from the start where several past studies say nothing of each other. Where several hardly tell of their
+    own left-out trials, a search between them is blind, and this study's values do not show whether it is like them:
+    it goes on with what was tried there, and leaves turns to others once that stalls.
     """
 
     name = "transfer"
@@ -58,7 +39,7 @@ class TransferAdvisor:
     def __init__(self, studies: Sequence[PastStudy]) -> None:
         self._studies = tuple(studies)
         self.silence = ""
-        self._past = lru_cache(maxsize=4)(self._read)
+        self._past = lru_cache(maxsize=4)(lambda hashed: read_past(self._studies, hashed.space))
 
     def advise(
         self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
@@ -68,66 +49,112 @@ class TransferAdvisor:
         if len(trials) >= LIMIT or (past := self._past(_Hashed(space))) is None:
             return []
         known = observed(trials, direction)
-        if len(trials) < FIRST or len(known) < 2:
-            return self._first(space, trials, past)[:n]
-        if not past.tells:
-            return [] if _stalled(trials, known, direction) else self._first(space, trials, past)[:n]
-        from .prior import Transfer
-
+        if (len(trials) < FIRST or len(known) < 2) and (found := _first(space, trials, past)):
+            return found[:n]
+        if past.tasks is not None and not past.tasks.tells:
+            return [] if _stalled(trials, known, direction) else _first(space, trials, past)[:n]
         rng = np.random.default_rng(seed)
-        values = direction.sign * np.array([value for _, value in known])
-        model = Transfer(past.tasks, _encoded(space, [trial.config for trial, _ in known]), values, rng)
-        if model.unlike >= (UNLIKE if past.own is None else UNLIKE_SAME):
-            self.silence = "as this study's trials show, it has little to do with the past ones"
+        model = _model(past, _Seen.of(space, known, direction), rng)
+        if model is None:
+            self.silence = CHANGED
             return []
-        whose = f"{_studies(past.tasks.count)} and {len(trials)} trials of this one"
-        best = space.to_unit(known[int(np.argmax(values))][0].config)
-        found = search(space, model, best, {space.key(trial.config) for trial in trials}, rng, past.best)
-        return [Candidate(c, self.name, f"{whose} expect the most improvement here") for c in found[:n]]
-
-    def _first(self, space: Space, trials: Sequence[Trial], past: _Past) -> list[Candidate]:
-        """Configurations that were tried before: this task's best, then what adds most to those of this study."""
-        from .prior import Portfolio
-
-        ranked = _tried(space, trials, past, Portfolio(past.tasks, _encoded(space, [t.config for t in trials])))
-        ranked.sort(key=lambda config: config != past.own)
-        own = "the best of earlier studies of this very task"
-        whole = f"{_studies(past.tasks.count)} would have done best with it"
-        return [Candidate(config, self.name, own if config == past.own else whole) for config in ranked]
+        return _searched(space, trials, past, *model, rng)[:n]
 
     def usable(self, space: Space) -> list[PastStudy]:
         """The past studies that count in this space, whatever they say of each other."""
-        kept = ((study, inside(study, space)[1]) for study in self._studies)
-        return [study for study, values in kept if len(values) >= LEAST and np.ptp(values) > 0][:MOST]
+        return usable(self._studies, space)
 
     def speaks(self, space: Space) -> bool:
         """Whether there are past studies that count, and they do not go different ways or one is of this very task."""
         return self._past(_Hashed(space)) is not None
 
-    def _read(self, hashed: _Hashed) -> _Past | None:
-        """The past studies that this space can use, as one model; None when none is, or they go different ways."""
-        from .agreement import agreement
-        from .prior import PastTasks  # scikit-learn takes a second to import
-
-        kept = [inside(study, hashed.space) for study in self.usable(hashed.space)]
-        if not kept:
-            return None
-        best = [[configs[i] for i in np.argsort(-values, kind="stable")[:BEST]] for configs, values in kept]
-        own = next((b[0] for study, b in zip(self.usable(hashed.space), best, strict=True) if study.same), None)
-        tasks = PastTasks([_encoded(hashed.space, configs) for configs, _ in kept], [values for _, values in kept])
-        alike = agreement(tasks) if own is None and tasks.count >= SEVERAL else None
-        if alike is not None and alike.surely_below(APART):
-            return None
-        tells = alike is None or alike.itself >= TELLS
-        return _Past(tasks, tuple(config for one in best for config in one), own, tells)
-
 
 @dataclass(frozen=True)
-class _Past:
-    tasks: PastTasks
-    best: tuple[Config, ...]  # of each study
-    own: Config | None  # the best of this very task
-    tells: bool  # whether trials tell enough of each other for a search between them
+class _Seen:
+    """What is known of this task."""
+
+    configs: tuple[Config, ...]
+    points: np.ndarray  # shape (n, d)
+    values: np.ndarray  # higher is better, shape (n,)
+
+    @classmethod
+    def of(cls, space: Space, known: Sequence[tuple[Trial, float]], direction: Direction) -> _Seen:
+        configs = tuple(trial.config for trial, _ in known)
+        return cls(configs, points_of(space, configs), direction.sign * np.array([value for _, value in known]))
+
+    def after(self, own: OwnTrials) -> _Seen:
+        """With earlier trials before them."""
+        points = np.vstack([own.points, self.points]) if self.configs else own.points
+        return _Seen((*own.configs, *self.configs), points, np.concatenate([own.values, self.values]))
+
+
+def _first(space: Space, trials: Sequence[Trial], past: Past) -> list[Candidate]:
+    """Configurations that were tried before: this task's best, then what adds most to those of this study."""
+    tried = [trial.config for trial in trials]
+    own = [] if past.own is None else [c for c in past.own.configs[:1] if is_new(space, c, set(map(space.key, tried)))]
+    found = [Candidate(config, TransferAdvisor.name, "the best of earlier studies of this very task") for config in own]
+    if past.tasks is None:
+        return found
+    reason = f"{_studies(past.tasks)} would have done best with it"
+    return found + [Candidate(c, TransferAdvisor.name, reason) for c in _adding(space, [*tried, *own], past.tasks)]
+
+
+def _adding(space: Space, tried: Sequence[Config], tasks: KnownTasks) -> list[Config]:
+    """The past studies' best configurations that are new, those first that add most to what was tried."""
+    from .prior import Portfolio
+
+    seen = {space.key(config) for config in tried}
+    fresh = list({space.key(c): c for c in tasks.best if is_new(space, c, seen)}.values())
+    if not fresh:
+        return []
+    worth = Portfolio(tasks.surrogates, points_of(space, tried)).expected_improvement(points_of(space, fresh))
+    return [fresh[i] for i in np.argsort(-worth, kind="stable")]
+
+
+def _model(past: Past, seen: _Seen, rng: np.random.Generator) -> tuple[Judge, _Seen, str] | None:
+    """What judges configurations, of which trials, and whose word it is; None where the past has little to do with
+    this study."""
+    from ..trials.surrogate import Surrogate
+    from .prior import Transfer
+
+    unlike = UNLIKE if past.own is None else UNLIKE_SAME
+    if past.tasks is not None:
+        guesses = Transfer(past.tasks.surrogates, seen.points, seen.values, rng)
+        return None if guesses.unlike >= unlike else (guesses, seen, _studies(past.tasks))
+    assert past.own is not None
+    if len(seen.configs) >= FIRST and Transfer(past.own.surrogate, seen.points, seen.values, rng).unlike >= unlike:
+        return None
+    all_seen = seen.after(past.own)
+    judge = Surrogate(all_seen.points, all_seen.values, rng)
+    return judge, all_seen, f"{len(past.own.configs)} earlier trials of this very task"
+
+
+def _searched(
+    space: Space,
+    trials: Sequence[Trial],
+    past: Past,
+    judge: Judge,
+    seen: _Seen,
+    whose: str,
+    rng: np.random.Generator,
+) -> list[Candidate]:
+    best = space.to_unit(seen.configs[int(np.argmax(seen.values))])
+    barred = {space.key(config) for config in (*(trial.config for trial in trials), *seen.configs)}
+    found = search(space, judge, best, barred, rng, past.tasks.best if past.tasks else ())
+    reason = f"{whose} and {len(trials)} trials of this one expect the most improvement here"
+    return [Candidate(config, TransferAdvisor.name, reason) for config in found]
+
+
+def _stalled(trials: Sequence[Trial], known: Sequence[tuple[Trial, float]], direction: Direction) -> bool:
+    """Whether it is the turn of the other advisors: after `STALL` trials without a new best, each third one."""
+    best = max(known, key=lambda row: direction.sign * row[1])[0]
+    since = len(trials) - 1 - list(trials).index(best)
+    return since >= STALL and (since - STALL) % OTHERS == 0
+
+
+def _studies(tasks: KnownTasks) -> str:
+    count = tasks.surrogates.count
+    return "a past study" if count == 1 else f"{count} past studies as a whole"
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,46 +168,3 @@ class _Hashed:
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Hashed) and repr(self.space) == repr(other.space)
-
-
-def inside(study: PastStudy, space: Space) -> tuple[list[Config], np.ndarray]:
-    """The configurations of a past study that lie in `space`, and their values, higher is better, shape (n,).
-
-    A hyperparameter that the space does not have is left out; a failed trial counts as the worst that finished.
-    """
-    finished = [v for v in study.values if v is not None and math.isfinite(v)]
-    if not finished:
-        return [], np.array([])
-    worst = study.direction.worst(finished)
-    rows = [
-        (config, worst if value is None or not math.isfinite(value) else value)
-        for given, value in zip(study.configs, study.values, strict=True)
-        if space.contains(config := {name: given[name] for name in space if name in given})
-    ]
-    return [config for config, _ in rows], study.direction.sign * np.array([value for _, value in rows])
-
-
-def _stalled(trials: Sequence[Trial], known: Sequence[tuple[Trial, float]], direction: Direction) -> bool:
-    """Whether it is the turn of the other advisors: after `STALL` trials without a new best, each third one."""
-    best = max(known, key=lambda row: direction.sign * row[1])[0]
-    since = len(trials) - 1 - list(trials).index(best)
-    return since >= STALL and (since - STALL) % OTHERS == 0
-
-
-def _tried(space: Space, trials: Sequence[Trial], past: _Past, judge: Judge) -> list[Config]:
-    """The past studies' best configurations that are new here, the most promising first."""
-    seen = {space.key(trial.config) for trial in trials}
-    fresh = list({space.key(c): c for c in past.best if is_new(space, c, seen)}.values())
-    if not fresh:
-        return []
-    worth = judge.expected_improvement(_encoded(space, fresh))
-    return [fresh[i] for i in np.argsort(-worth, kind="stable")]
-
-
-def _encoded(space: Space, configs: Sequence[Config]) -> np.ndarray:
-    """Of shape (n, d)."""
-    return np.array([encoded(space, config) for config in configs])
-
-
-def _studies(count: int) -> str:
-    return "a past study" if count == 1 else f"{count} past studies as a whole"

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.memory.transfer import PastStudy
+from luthier.memory.past import PastStudy
 from luthier.predictor.step_features import FEATURES
 from luthier.trials.records import Config, Direction
 from luthier.trials.space import Choice, Float, Int, Space
@@ -249,6 +249,10 @@ class TestMemories:
         for before, after in zip(plain, turned, strict=True):
             assert before.configs != after.configs
             assert all(map(SPACE.contains, after.configs))
+
+    def test_a_study_run_again_knows_an_earlier_one_of_the_task_itself(self, bowl_suite: BowlSuite) -> None:
+        (study,) = memories.past_of("same", "bowl", None, "a", False, 10, 0, SPACE)
+        assert (study.name, study.same, len(study.configs)) == ("a", True, 10)
 
     def test_what_is_turned_back_is_as_it_was(self) -> None:
         space = Space({"x": Float(0, 1), "y": Float(1, 100, log=True), "z": Float(-1, 0)})

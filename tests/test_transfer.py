@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from sklearn.gaussian_process import GaussianProcessRegressor
 
 from luthier.memory.agreement import Agreement, agreement
+from luthier.memory.past import OWN_BEST, OWN_REST, PastStudy, inside, read_past
 from luthier.memory.prior import PastTasks, Portfolio, Transfer
-from luthier.memory.transfer import FIRST, LIMIT, PastStudy, TransferAdvisor, inside
+from luthier.memory.transfer import FIRST, LIMIT, TransferAdvisor
 from luthier.trials.advisors import default_advisors, in_order, with_advisor
 from luthier.trials.records import Config, Direction, Trial
 from luthier.trials.space import Float, Space
@@ -237,8 +238,52 @@ def test_on_a_plain_what_was_tried_goes_on_and_leaves_each_third_turn_to_others_
     assert blind.silence == ""
 
 
+def again(values: Values, n: int = 10, seed: int = 0) -> TransferAdvisor:
+    """What knows an earlier study of the very task alone."""
+    return TransferAdvisor([replace(past_study(values, seed, n=n), same=True)])
+
+
+def test_earlier_trials_of_the_very_task_count_like_the_study_s_own() -> None:
+    """Its best is tried first; then a search goes on from all, and tries nothing that was tried before."""
+    before = past_study(peak(0.3, 0.7), n=10)
+    done = run(again(peak(0.3, 0.7)), peak(0.3, 0.7), 6)
+    assert done[0].value == max(v for v in before.values if v is not None)
+    assert not {SPACE.key(trial.config) for trial in done[1:]} & {SPACE.key(config) for config in before.configs}
+    assert max(t.value for t in done[1:] if t.value is not None) > done[0].value / 2  # half as far from the peak
+    found = again(peak(0.3, 0.7)).advise(SPACE, done, Direction.MAXIMIZE, seed=0)
+    assert "10 earlier trials of this very task and 6 trials of this one" in found[0].reason
+
+
+def test_of_a_long_earlier_study_the_best_and_some_of_the_rest_are_looked_at() -> None:
+    past = read_past([replace(past_study(PEAKS[0], n=300), same=True)], SPACE)
+    assert past is not None
+    assert past.own is not None
+    assert len(past.own.values) == OWN_BEST + OWN_REST
+    best, rest = past.own.values[:OWN_BEST], past.own.values[OWN_BEST:]
+    assert best.min() >= rest.max()
+    assert rest.min() == min(v for v in past_study(PEAKS[0], n=300).values if v is not None)
+
+
+def test_where_other_tasks_go_different_ways_the_very_task_speaks_alone() -> None:
+    waves = [past_study(ripples(i), i) for i in range(6)]
+    past = read_past([*waves, replace(past_study(ripples(7), 7), same=True)], SPACE)
+    assert past is not None
+    assert past.tasks is None
+    assert past.own is not None
+
+
+def test_beside_other_tasks_the_very_task_is_one_of_them() -> None:
+    past = read_past([past_study(PEAKS[0], 1), replace(past_study(PEAKS[1], 2), same=True)], SPACE)
+    assert past is not None
+    assert past.tasks is not None
+    assert (past.tasks.surrogates.count, past.tasks.tells) == (2, True)
+
+
 def test_a_study_of_the_very_task_is_not_taken_for_another_for_few_trials() -> None:
     """Ten trials make a rough surrogate: what it gets wrong is no sign that the task has changed."""
-    past = replace(past_study(ripples(1), n=10), same=True)
-    assert len(run(TransferAdvisor([past]), ripples(1), 10)) == 10
-    assert len(run(TransferAdvisor([replace(past, same=False)]), ripples(1), 10)) < 10
+    assert len(run(again(ripples(1)), ripples(1), 10)) == 10
+
+
+def test_a_very_task_that_has_changed_makes_it_silent() -> None:
+    done = run(again(peak(0.3, 0.7), n=20), lambda points: -peak(0.3, 0.7)(points), 10)
+    assert 3 <= len(done) < 10
