@@ -18,6 +18,7 @@ FIRST = 3  # trials, a default among them, before this study's own values count
 LIMIT = 30  # trials; beyond them a study knows itself better than its likes do
 UNLIKE = 0.5  # probability that a study has nothing to do with the past ones, from which the advisor is silent
 UNLIKE_SAME = 0.9  # the same for a study of this very task: only what has changed makes it unlike
+REPEATED = 0.25  # of the quartiles' distance: by how much a repeated configuration's value may differ at the median
 STALL, OTHERS = 5, 3  # trials without a new best, after which every third turn is left to the other advisors
 CHANGED = "as this study's trials show, it has little to do with the past ones"
 
@@ -122,11 +123,22 @@ def _model(past: Past, seen: _Seen, rng: np.random.Generator) -> tuple[Judge, _S
         guesses = Transfer(past.tasks.surrogates, seen.points, seen.values, rng)
         return None if guesses.unlike >= unlike else (guesses, seen, _studies(past.tasks))
     assert past.own is not None
-    if len(seen.configs) >= FIRST and Transfer(past.own.surrogate, seen.points, seen.values, rng).unlike >= unlike:
+    guesses = Transfer(past.own.surrogate, seen.points, seen.values, rng) if len(seen.configs) >= FIRST else None
+    if guesses is not None and guesses.unlike >= unlike and not _as_before(past.own, seen):
         return None
     all_seen = seen.after(past.own)
     judge = Surrogate(all_seen.points, all_seen.values, rng)
     return judge, all_seen, f"{len(past.own.configs)} earlier trials of this very task"
+
+
+def _as_before(own: OwnTrials, seen: _Seen) -> bool:
+    """Whether two or more configurations, as the default and the best, that ran in an earlier study and again in this
+    one came out about the same."""
+    earlier, now = np.nonzero((own.points[:, None] == seen.points[None]).all(axis=2))
+    if len(now) < 2:
+        return False
+    spread = float(np.subtract(*np.percentile(own.values, [75, 25])))
+    return bool(np.median(np.abs(seen.values[now] - own.values[earlier])) <= REPEATED * spread)
 
 
 def _searched(
