@@ -123,8 +123,8 @@ def _model(past: Past, seen: _Seen, rng: np.random.Generator) -> tuple[Judge, _S
         guesses = Transfer(past.tasks.surrogates, seen.points, seen.values, rng)
         return None if guesses.unlike >= unlike else (guesses, seen, _studies(past.tasks))
     assert past.own is not None
-    guesses = Transfer(past.own.surrogate, seen.points, seen.values, rng) if len(seen.configs) >= FIRST else None
-    if guesses is not None and guesses.unlike >= unlike and not _as_before(past.own, seen):
+    told = len(seen.configs) >= FIRST and Transfer(past.own.surrogate, seen.points, seen.values, rng).unlike >= unlike
+    if told and not _as_before(past.own, seen):
         return None
     all_seen = seen.after(past.own)
     judge = Surrogate(all_seen.points, all_seen.values, rng)
