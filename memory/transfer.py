@@ -50,8 +50,10 @@ class TransferAdvisor:
         if len(trials) >= LIMIT or (past := self._past(_Hashed(space))) is None:
             return []
         known = observed(trials, direction)
-        if (len(trials) < FIRST or len(known) < 2) and (found := _first(space, trials, past)):
-            return found[:n]
+        if len(trials) < FIRST or len(known) < 2:
+            found = _first(space, trials, past)
+            if found or past.tasks is not None:
+                return found[:n]
         if past.tasks is not None and not past.tasks.tells:
             return [] if _stalled(trials, known, direction) else _first(space, trials, past)[:n]
         rng = np.random.default_rng(seed)
@@ -153,7 +155,8 @@ def _searched(
     best = space.to_unit(seen.configs[int(np.argmax(seen.values))])
     barred = {space.key(config) for config in (*(trial.config for trial in trials), *seen.configs)}
     found = search(space, judge, best, barred, rng, past.tasks.best if past.tasks else ())
-    reason = f"{whose} and {len(trials)} trials of this one expect the most improvement here"
+    these = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
+    reason = f"{whose} and {these} of this one expect the most improvement here"
     return [Candidate(config, TransferAdvisor.name, reason) for config in found]
 
 

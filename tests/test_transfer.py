@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from doubles import complete
+from doubles import complete, failed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.gaussian_process import GaussianProcessRegressor
@@ -297,3 +297,21 @@ def test_a_study_of_the_very_task_is_not_taken_for_another_while_default_and_bes
 def test_a_very_task_that_has_changed_makes_it_silent() -> None:
     done = after_the_default(peak(0.3, 0.7), lambda points: -peak(0.3, 0.7)(points), 12)
     assert 3 <= len(done) < 12
+
+
+def test_where_every_trial_fails_it_ends_with_what_was_tried_before() -> None:
+    """Nothing is known of this task then, so there is nothing to search by."""
+    grid = tuple({"x": i / 9, "y": 0.5} for i in range(10))
+    rng = np.random.default_rng(0)
+    for tasks in (1, 6):  # six of noise tell nothing of their own trials
+        past = [PastStudy(f"{i}", Direction.MAXIMIZE, grid, tuple(rng.random(10))) for i in range(tasks)]
+        advisor, done = TransferAdvisor(past), [failed(0, {"x": 0.5, "y": 0.5})]
+        while found := advisor.advise(SPACE, done, Direction.MAXIMIZE, seed=len(done)):
+            done.append(failed(len(done), found[0].config))
+        assert {SPACE.key(trial.config) for trial in done[1:]} == {SPACE.key(config) for config in grid}
+
+
+def test_one_trial_is_not_told_as_several() -> None:
+    advisor = again(peak(0.3, 0.7))
+    (found,) = advisor.advise(SPACE, run(advisor, peak(0.3, 0.7), 1), Direction.MAXIMIZE, seed=0)[:1]
+    assert "and 1 trial of this one expect" in found.reason
