@@ -69,15 +69,14 @@ class StudyMemory:
         transfer = TransferAdvisor([as_study(rows, other, task) for other, rows in past])
         failures = [_known(row, other, task) for other, rows in past for row in rows if row.state in _STATES]
         failures = failures[:MOST_TRIALS]
-        usable = transfer.usable(space)
-        if not usable:
-            return Recalled(list(advisors), failures=failures)
-        if not _speaks(transfer, space):
-            words = f"leaves {_worded(usable, task)} aside, since what they show goes different ways"
-            return Recalled(list(advisors), words=words, failures=failures)
+        usable, aside = transfer.usable(space), _left_aside(transfer, space)
+        left = f"leaves {_worded(aside, task)} aside, since what they show goes different ways" if aside else ""
+        if len(aside) == len(usable):
+            return Recalled(list(advisors), words=left, failures=failures)
         learnt = lessons(self.store, task, hidden_tasks=self.hidden_tasks)
         told = f". {' '.join(learnt)}" if learnt else "; no lesson of them is sure yet"
-        words = f"starts from {_worded(usable, task)}{told}"
+        begin = f"starts from {_worded([one for one in usable if one not in aside], task)}"
+        words = f"{begin}, and {left}{told}" if left else f"{begin}{told}"
         return Recalled(with_advisor(advisors, transfer), learnt, words, failures)
 
     def keep(self, study: Study) -> None:
@@ -137,13 +136,13 @@ class StudyMemory:
         )
 
 
-def _speaks(transfer: TransferAdvisor, space: Space) -> bool:
-    """Whether the past has something to say; true where that cannot be worked out, as the advisor then fails and is
+def _left_aside(transfer: TransferAdvisor, space: Space) -> list[PastStudy]:
+    """The past studies that are not looked at; none where that cannot be worked out, as the advisor then fails and is
     told of by name."""
     try:
-        return transfer.speaks(space)
+        return transfer.left_aside(space)
     except ValueError:  # numbers that no surrogate can be fitted to; NumPy's LinAlgError is one too
-        return True
+        return []
 
 
 def _known(row: PastTrial, other: Task, task: Task) -> Known:

@@ -67,9 +67,11 @@ class TransferAdvisor:
         """The past studies that count in this space, whatever they say of each other."""
         return usable(self._studies, space)
 
-    def speaks(self, space: Space) -> bool:
-        """Whether there are past studies that count, and they do not go different ways or one is of this very task."""
-        return self._past(_Hashed(space)) is not None
+    def left_aside(self, space: Space) -> list[PastStudy]:
+        """The usable past studies that it does not look at: other tasks that go different ways."""
+        past = self._past(_Hashed(space))
+        known = past is not None and past.tasks is not None
+        return [] if known else [study for study in self.usable(space) if not study.same]
 
 
 @dataclass(frozen=True)

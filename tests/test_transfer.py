@@ -154,9 +154,9 @@ def test_past_studies_that_go_different_ways_are_left_aside() -> None:
     """But for those of this very task."""
     past = [past_study(ripples(i), i) for i in range(6)]
     assert TransferAdvisor(past).usable(SPACE) == past
-    assert not TransferAdvisor(past).speaks(SPACE)
+    assert TransferAdvisor(past).left_aside(SPACE) == past
     assert TransferAdvisor(past).advise(SPACE, [], Direction.MAXIMIZE, seed=0) == []
-    assert TransferAdvisor([*past, replace(past[0], same=True)]).speaks(SPACE)
+    assert TransferAdvisor([*past, replace(past[0], same=True)]).left_aside(SPACE) == past
 
 
 def agreed(values: Sequence[Values], n: int = 40) -> Agreement:
@@ -192,7 +192,7 @@ def test_what_other_trials_say_of_one_is_said_without_it() -> None:
 def test_past_studies_that_tell_nothing_of_themselves_are_not_left_aside_for_it() -> None:
     """Seen on TaskSet: of studies of 20 trials most would have been left aside, which cost 0.4 of regret."""
     studies = [past_study(luck(i), i, n=20) for i in range(6)]
-    assert TransferAdvisor(studies).speaks(SPACE)
+    assert TransferAdvisor(studies).left_aside(SPACE) == []
 
 
 def proposed(past: Sequence[PastStudy]) -> set[tuple[tuple[str, str], ...]]:
@@ -219,9 +219,9 @@ def test_where_past_trials_tell_nothing_of_each_other_only_what_was_tried_is_pro
 
 
 @pytest.mark.parametrize("count", [1, 2, 6])
-def test_past_studies_that_go_together_or_one_alone_speak(count: int) -> None:
+def test_past_studies_that_go_together_or_one_alone_are_not_left_aside(count: int) -> None:
     past = [past_study(peak(0.2 + i / 50, 0.8), i) for i in range(count)]
-    assert TransferAdvisor(past).speaks(SPACE)
+    assert TransferAdvisor(past).left_aside(SPACE) == []
 
 
 def test_a_task_like_the_past_ones_is_seen_to_be() -> None:

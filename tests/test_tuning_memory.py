@@ -102,6 +102,18 @@ def test_studies_that_go_different_ways_are_left_aside_and_it_says_so(tmp_path: 
     assert "transfer" not in {trial.source for trial in study.finished}
 
 
+def test_where_only_the_very_task_is_started_from_the_others_are_said_to_be_left_aside(
+    tmp_path: Path, memory: StudyMemory
+) -> None:
+    waves = np.random.default_rng(0).normal(0, 3, (8, 3))
+    others(memory, [partial(wave, x, y, start) for x, y, start in waves])
+    tuned(tmp_path / "a", memory, 8)
+    _, heard = tuned(tmp_path / "b", memory, 2)
+    (told,) = said(heard)
+    assert told.startswith("starts from 8 earlier trials of this very task, with loss")
+    assert ", and leaves 200 earlier trials of 8 other tasks aside, since what they show goes different ways" in told
+
+
 def test_a_memory_that_contradicts_the_study_is_told_once(tmp_path: Path, memory: StudyMemory) -> None:
     others(memory, [hill] * 3)
     study, heard = tuned(tmp_path / "a", memory, 14)
