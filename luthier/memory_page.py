@@ -23,7 +23,8 @@ STYLE_OF = {"+": "green", "-": "red"}  # of a line of a diff
 CHECKED = {
     True: "as code computes it from its trials",
     False: "which is not what its trials say",
-    None: "which code cannot check: its trials' rows are not here, or the note is none of code's",
+    None: "which code cannot check: its trials' rows are not here, it comes of runs on fresh seeds, or the note is "
+    "none of code's",
 }
 
 

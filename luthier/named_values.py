@@ -6,19 +6,24 @@ from typing import Any
 
 
 def named_values(option: str, text: str, example: str) -> dict[str, Any]:
-    """What `lr=0.01,layers=4` says, each value read as YAML.
+    """What `lr=1e-2,layers=4` says, each value read as in a study file.
 
     Raises:
-        InputError: it is not of that form; the message shows the example.
+        InputError: it is not of that form, or names something twice; the message shows the example.
     """
-    import yaml
+    from .trials.errors import InputError, SpecError
+    from .trials.yaml_file import parse_yaml
 
-    from .trials.errors import InputError
-
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    if wrong := [name for name, sign, _ in pairs if not sign]:
-        raise InputError(f"{option} is NAME=VALUE between commas, but got {wrong[0]!r}; write {option} {example}")
-    try:
-        return {name.strip(): yaml.safe_load(value) for name, _, value in pairs}
-    except yaml.YAMLError:
-        raise InputError(f"{option} is NAME=VALUE between commas, but got {text!r}") from None
+    found: dict[str, Any] = {}
+    for part in filter(str.strip, text.split(",")):
+        name, sign, value = (one.strip() for one in part.partition("="))
+        wrong = f"{option} is NAME=VALUE between commas, but got {part.strip()!r}; write {option} {example}"
+        if not name or not sign:
+            raise InputError(wrong)
+        if name in found:
+            raise InputError(f"{option} names {name!r} twice; leave one out")
+        try:
+            found[name] = parse_yaml(value).data
+        except SpecError:
+            raise InputError(wrong) from None
+    return found

@@ -104,7 +104,7 @@ SHOWN = [
         ["-batch norm helps", "-tags: effect", "0.12 [0.03, 0.2]", f"2: {TRIAL}, {OTHER}", "from=1 to=8"],
     ),
     (("show", LESSON), [f"from  derived  {TALK}", f"to    refutes  {FAILURE}", "out of memory"]),
-    (("show", LESSON), ["evidence, which code cannot check"]),
+    (("show", LESSON), ["evidence, which code cannot check", "runs on fresh seeds"]),
     (("show", LESSON, "--revision", "0"), ["revision 0 of 0 to 1", "effect"]),
     (("list",), [TASK, TRIAL, OTHER, LESSON, FAILURE, TALK, "batch norm helps deep nets"]),
     (("check",), ["whole", "6 notes"]),

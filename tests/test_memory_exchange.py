@@ -742,17 +742,19 @@ def test_facts_of_the_data_make_an_import_the_task_of_studies_that_state_them(
     table = ("import-csv", str(tmp_path / "runs.csv"), "--metric", "loss", "--direction", "minimize")
     plain = command(*table)["task"]
     told = command(*table, "--data", "rows=1797, columns=64")["task"]
-    command("import-optuna", url, "--data", "rows=5")
+    command("import-optuna", url, "--data", "rows=1e6")
     read = {note.id: Task.read(note) for note in SQLiteStore(tmp_path / "m.db").notes(Filter(kinds=(Kind.TASK,)))}
     assert plain != told
     facts = [task.features for task in read.values() if task is not None]
-    assert facts == [{}, {"rows": 1797.0, "columns": 64.0}, {"rows": 5.0}]
+    assert facts == [{}, {"rows": 1797.0, "columns": 64.0}, {"rows": 1e6}]
 
 
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
         ("rows", "--data is NAME=VALUE between commas, but got 'rows'"),
+        ("=5", "--data is NAME=VALUE between commas, but got '=5'"),
+        ("rows=5,rows=6", "--data names 'rows' twice"),
         ("rows=many", "`data.rows`"),
     ],
 )

@@ -114,7 +114,7 @@ def test_trials_are_listed_best_first_and_failures_last(run: Run, task: str) -> 
 
 
 def test_trials_near_a_configuration_come_with_their_distance(run: Run, task: str) -> None:
-    code, out, _ = run(task, "--near", "lr=0.09, optimizer=adam", "--json")
+    code, out, _ = run(task, "--near", "lr=9e-2, optimizer=adam", "--json")
     rows = json.loads(out)
     assert (code, rows[0]["number"]) == (0, 2)
     assert rows[0]["distance"] < 0.02 < rows[1]["distance"]
@@ -130,6 +130,8 @@ def test_trials_near_a_configuration_come_with_their_distance(run: Run, task: st
     [
         ("lr", "NAME=VALUE"),
         ("lr=[", "NAME=VALUE"),
+        ("=1", "NAME=VALUE"),
+        ("lr=0.1,lr=0.2", "--near names 'lr' twice"),
         ("layer=2", "unknown hyperparameter 'layer'; did you mean 'layers'?"),
         ("lr=7", "lr must lie in [0.0001, 1] log, but got 7"),
         ("optimizer=adamw", "optimizer must lie in {adam, sgd}"),
