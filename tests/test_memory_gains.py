@@ -135,7 +135,7 @@ def test_without_a_memory_or_a_pair_of_runs_nothing_is_kept(tmp_path: Path) -> N
     assert not (tmp_path / "memory.db").exists()
 
 
-def test_a_memory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_memory_that_cannot_be_opened_is_not_told_of_again(tmp_path: Path) -> None:
     study, found = confirmed(tmp_path / "s")
     (tmp_path / "memory.db").write_text("no database")
     assert remember_gain(study, found, tmp_path / "memory.db", tmp_path, {}) == ""  # the study itself has told
