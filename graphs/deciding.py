@@ -60,7 +60,8 @@ def draw_node(state: State, parts: Parts, node: Node) -> Update:
     seed = seed_for(parts.study.lots, state["number"], f"chance {len(state.get('skips', []))}")
     drawn = candidates[places[int(np.random.default_rng(seed).integers(len(places)))]]
     choice = Choice(config=dict(drawn.config), source=drawn.source, reason=drawn.reason, share=1 / len(places))
-    said = say("chance", f"drew {drawn.source}'s of {len(places)} candidates: {drawn.reason}")
+    among = "the only candidate" if len(places) == 1 else f"of {len(places)} candidates"
+    said = say("chance", f"drew {drawn.source}'s, {among}: {drawn.reason}")
     return {"choice": choice, "said": said, "verdict": "drawn"}
 
 
