@@ -69,8 +69,9 @@ class Database:
             self._connection.close()
 
     def _prepare(self) -> None:
+        with self.reading() as connection:  # one state: another process may be making the file
+            verify(connection, self.path)  # before the first write: a file of something else stays as it is
         with self._explained():
-            verify(self._connection, self.path)  # before the first write: a file of something else stays as it is
             self._use_log()
             # A commit is in the operating system's hands when it returns, so that a kill of the process loses nothing.
             # A power cut may lose the last commits, never the file. FULL would wait for the disk at each trial.

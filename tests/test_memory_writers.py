@@ -7,8 +7,10 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,20 @@ def run_together(start: Callable[[], Target], do: str, path: Path, count: int, w
     for number, target in enumerate(targets):
         target.start(do, path, f"w{number}", count)
     return [target.end() for target in targets]
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_a_memory_that_several_make_at_once_is_none_of_something_else(attempt: int, tmp_path: Path) -> None:
+    """Who looks while another writes the tables must not see a file with tables that nobody has signed."""
+    together = threading.Barrier(8)
+
+    def made(_: int) -> bool:
+        together.wait()
+        SQLiteStore(tmp_path / "memory.db").close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(made, range(8)))
 
 
 def test_writers_wait_for_each_other_and_lose_nothing(start: Callable[[], Target], tmp_path: Path) -> None:
