@@ -40,15 +40,17 @@ def learn_gain(store: Store, task: Task, trial: str, default: str, gain: Gain) -
     """Keep a sure gain or loss as a lesson, or bring the one in line that is kept; else nothing is written.
 
     Args:
-        trial, default: ids of the trials whose configurations ran.
+        trial, default: ids of the trials whose configurations ran; equal ones teach nothing.
 
     Raises:
         MemoryFileError: the memory cannot be written.
     """
     rows = store.trials(task.id)
     known = {row.id: row for row in rows}
-    if math.isfinite(gain.low) and math.isfinite(gain.high) and {trial, default} <= set(known):
-        better, usual = known[trial], known[default]
+    better, usual = known.get(trial), known.get(default)
+    if better is None or usual is None or better.config == usual.config:
+        return
+    if math.isfinite(gain.low) and math.isfinite(gain.high):  # one pair bounds nothing
         note = _note(task, better, usual, gain)
         claim(store, note, lambda now: _worded(task, better, usual, gain.seeds, now), rows)
 
@@ -72,7 +74,7 @@ def _note(task: Task, better: PastTrial, usual: PastTrial, gain: Gain) -> Note:
         content=_worded(task, better, usual, gain.seeds, evidence),
         keywords=(task.metric, "default"),
         tags=(TAG,),
-        context=f"run again on fresh seeds beside the default{task.data}",
+        context=f"run again on fresh seeds beside the default{task.data_words}",
         task=task.id,
         study=better.study,
         evidence=evidence,

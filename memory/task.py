@@ -45,7 +45,7 @@ class Task(BaseModel):
         )
 
     @property
-    def data(self) -> str:
+    def data_words(self) -> str:
         """What a note says of the data, for who asks by them: `; data of 581012 rows, 54 columns`; "" where unknown."""
         facts = ", ".join(f"{value:.15g} {name}" for name, value in self.features.items())
         return f"; data of {facts}" if facts else ""

@@ -57,11 +57,11 @@ class TransferAdvisor:
         if past.tasks is not None and not past.tasks.tells:
             return [] if _stalled(trials, known, direction) else _first(space, trials, past)[:n]
         rng = np.random.default_rng(seed)
-        model = _model(past, _Seen.of(space, known, direction), rng)
-        if model is None:
+        word = _word(past, _Seen.of(space, known, direction), rng)
+        if word is None:
             self.silence = CHANGED
             return []
-        return _searched(space, trials, past, *model, rng)[:n]
+        return _searched(space, trials, past, word, rng)[:n]
 
     def usable(self, space: Space) -> list[PastStudy]:
         """The past studies that count in this space, whatever they say of each other."""
@@ -93,6 +93,15 @@ class _Seen:
         return _Seen((*own.configs, *self.configs), points, np.concatenate([own.values, self.values]))
 
 
+@dataclass(frozen=True)
+class _Word:
+    """What judges configurations, of which trials, and whose word it is."""
+
+    judge: Judge
+    seen: _Seen
+    whose: str
+
+
 def _first(space: Space, trials: Sequence[Trial], past: Past) -> list[Candidate]:
     """Configurations that were tried before: this task's best, then what adds most to those of this study."""
     tried = [trial.config for trial in trials]
@@ -116,23 +125,22 @@ def _adding(space: Space, tried: Sequence[Config], tasks: KnownTasks) -> list[Co
     return [fresh[i] for i in np.argsort(-worth, kind="stable")]
 
 
-def _model(past: Past, seen: _Seen, rng: np.random.Generator) -> tuple[Judge, _Seen, str] | None:
-    """What judges configurations, of which trials, and whose word it is; None where the past has little to do with
-    this study."""
+def _word(past: Past, seen: _Seen, rng: np.random.Generator) -> _Word | None:
+    """What the past and this study say together; None where the one has little to do with the other."""
     from ..trials.surrogate import Surrogate
     from .prior import Transfer
 
     unlike = UNLIKE if past.own is None else UNLIKE_SAME
     if past.tasks is not None:
         guesses = Transfer(past.tasks.surrogates, seen.points, seen.values, rng)
-        return None if guesses.unlike >= unlike else (guesses, seen, _studies(past.tasks))
+        return None if guesses.unlike >= unlike else _Word(guesses, seen, _studies(past.tasks))
     assert past.own is not None
     told = len(seen.configs) >= FIRST and Transfer(past.own.surrogate, seen.points, seen.values, rng).unlike >= unlike
     if told and not _as_before(past.own, seen):
         return None
     all_seen = seen.after(past.own)
     judge = Surrogate(all_seen.points, all_seen.values, rng)
-    return judge, all_seen, f"{len(past.own.configs)} earlier trials of this very task"
+    return _Word(judge, all_seen, f"{len(past.own.configs)} earlier trials of this very task")
 
 
 def _as_before(own: OwnTrials, seen: _Seen) -> bool:
@@ -146,19 +154,13 @@ def _as_before(own: OwnTrials, seen: _Seen) -> bool:
 
 
 def _searched(
-    space: Space,
-    trials: Sequence[Trial],
-    past: Past,
-    judge: Judge,
-    seen: _Seen,
-    whose: str,
-    rng: np.random.Generator,
+    space: Space, trials: Sequence[Trial], past: Past, word: _Word, rng: np.random.Generator
 ) -> list[Candidate]:
-    best = space.to_unit(seen.configs[int(np.argmax(seen.values))])
-    barred = {space.key(config) for config in (*(trial.config for trial in trials), *seen.configs)}
-    found = search(space, judge, best, barred, rng, past.tasks.best if past.tasks else ())
+    best = space.to_unit(word.seen.configs[int(np.argmax(word.seen.values))])
+    barred = {space.key(config) for config in (*(trial.config for trial in trials), *word.seen.configs)}
+    found = search(space, word.judge, best, barred, rng, past.tasks.best if past.tasks else ())
     these = "1 trial" if len(trials) == 1 else f"{len(trials)} trials"
-    reason = f"{whose} and {these} of this one expect the most improvement here"
+    reason = f"{word.whose} and {these} of this one expect the most improvement here"
     return [Candidate(config, TransferAdvisor.name, reason) for config in found]
 
 

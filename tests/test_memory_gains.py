@@ -63,6 +63,10 @@ def test_what_is_not_sure_is_no_lesson(unsure: Gain, store: SQLiteStore) -> None
     assert learnt(store, unsure) == []
 
 
+def test_a_configuration_equal_to_the_default_s_teaches_nothing(store: SQLiteStore) -> None:
+    assert learnt(store, SURE, better=complete(4, dict(DEFAULT.config), 0.95)) == []
+
+
 def test_a_trial_that_is_not_in_the_memory_teaches_nothing(store: SQLiteStore) -> None:
     record(store, TASK, "s", "uid", [DEFAULT])
     learn_gain(store, TASK, "trial-000000000000", past_trial(TASK, "s", "uid", DEFAULT).id, SURE)
