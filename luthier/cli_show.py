@@ -23,7 +23,7 @@ from .trials.diagnosis import Diagnosis, diagnose
 from .trials.errors import StudyError
 from .trials.records import Trial
 from .trials.study import Study
-from .words import config, duration, number, sparkline
+from .words import config, duration, number, sparkline, strict_json
 
 LOG_LINES = 15  # of a trial's log
 
@@ -89,7 +89,7 @@ def _print_study(study: Study, as_json: bool) -> None:
     summary = summary_of(study, stopped="")
     if as_json:
         trials = [_as_dict(study, t) for t in study.trials]
-        print(json.dumps({"summary": summary.as_dict(), "trials": trials}, indent=2))
+        print(strict_json({"summary": summary.as_dict(), "trials": trials}))
         return
     console = open_console()
     console.print(TrialTable(study))
@@ -110,7 +110,7 @@ def _energy(trial: Trial) -> str:
 def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
     calls = _calls(study, trial.number)
     if as_json:
-        print(json.dumps({**_as_dict(study, trial), "calls": calls}, indent=2))
+        print(strict_json({**_as_dict(study, trial), "calls": calls}))
         return
     found = _diagnosis(study, trial)
     rows = {
@@ -176,14 +176,14 @@ def _print_trust(study: Study, beside: bool, as_json: bool) -> None:
 
     trust = trust_of(study, beside=beside)
     if as_json:
-        print(json.dumps(trust.as_dict(), indent=2))
+        print(strict_json(trust.as_dict()))
     else:
         print_trust(trust, open_console())
 
 
 def _print_savings(study: Study, as_json: bool) -> None:
     found = savings_beside(study)
-    print(json.dumps(asdict(found), indent=2) if as_json else "\n".join(long_lines(found)))
+    print(strict_json(asdict(found)) if as_json else "\n".join(long_lines(found)))
 
 
 def _print_graph(study: Study) -> None:

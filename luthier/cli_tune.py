@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from .trials.runner import Runner
 from .trials.space_yaml import placed
 from .trials.spec import StudySpec, load_spec
 from .trials.study import DATABASE, Study
+from .words import strict_json
 
 INTERRUPTED = 130  # what shells return after Ctrl-C
 
@@ -79,7 +79,7 @@ def run_file(
         picture = write_picture(study, study.folder / "report.html")
         summary = summary_of(study, stopped=reason.value, confirmation=confirmed)
         if as_json:
-            print(json.dumps(summary.as_dict(), indent=2))
+            print(strict_json(summary.as_dict()))
         else:
             print_summary(summary, study, picture, open_console())
     except KeyboardInterrupt:

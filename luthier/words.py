@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,6 +17,11 @@ def number(value: float | None) -> str:
 def config(values: Mapping[str, object]) -> str:
     """`lr=0.001 units=64 optimizer=adam`."""
     return " ".join(f"{name}={number(v) if isinstance(v, float) else v}" for name, v in values.items())
+
+
+def strict_json(value: object) -> str:
+    """JSON for programs. A number that is not finite is null: JSON knows none, and most readers refuse it."""
+    return json.dumps(_known(value), indent=2, allow_nan=False)
 
 
 def difference(values: Mapping[str, object], base: Mapping[str, object]) -> str:
@@ -54,6 +60,14 @@ def _thin(values: Sequence[float], width: int) -> Iterable[float]:
     if len(values) <= width:
         return values
     return (values[round(i * (len(values) - 1) / (width - 1))] for i in range(width))
+
+
+def _known(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _known(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _plain(value: object) -> str:

@@ -25,7 +25,8 @@ parser.add_argument("--wait", type=float, default=0.0)
 args = parser.parse_args()
 for step in range(6):
     time.sleep(args.wait / 6)
-    print(json.dumps({"step": step, "loss": (args.x - 2) ** 2 + 1 / (step + 1), "test_loss": args.x}), flush=True)
+    told = {"step": step, "loss": (args.x - 2) ** 2 + 1 / (step + 1), **({"test_loss": args.x} if step == 5 else {})}
+    print(json.dumps(told), flush=True)
 """
 STUDY = """
 name: small
@@ -104,7 +105,8 @@ def test_json_is_one_object_on_standard_output(folder: Path) -> None:
     if summary["best_trial"]:
         assert [c["metric"] for c in summary["confirmation"]["comparisons"]] == ["loss", "test_loss"]
     assert "trial 0" in done.stderr
-    shown = json.loads(luthier(folder, "show", "small", "--json").stdout)
+    shown = json.loads(luthier(folder, "show", "small", "--json").stdout, parse_constant=pytest.fail)
+    assert shown["trials"][0]["trajectory"]["metrics"]["test_loss"] == [None] * 5 + [1.0]
     assert [t["number"] for t in shown["trials"]] == [0, 1, 2]
     assert shown["trials"][0]["diagnosis"]["verdict"] == "still improving"
     assert json.loads(luthier(folder, "show", "small", "--trial", "2", "--json").stdout)["number"] == 2

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from luthier.words import BARS, config, difference, duration, number, sparkline
+from luthier.words import BARS, config, difference, duration, number, sparkline, strict_json
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,12 @@ def test_a_sparkline_fits_and_marks_what_is_not_finite(values: list[float], widt
 def test_a_sparkline_never_falls_where_the_curve_rises(values: list[float]) -> None:
     drawn = sparkline(sorted(values))
     assert list(drawn) == sorted(drawn, key=BARS.index)
+
+
+def test_json_has_no_number_that_a_strict_reader_refuses() -> None:
+    told = {"curve": (1.0, math.nan, [math.inf]), "n": {"a": -math.inf, "b": 2}, "c": "nan", "d": None}
+    known = {"curve": [1.0, None, [None]], "n": {"a": None, "b": 2}, "c": "nan", "d": None}
+    assert json.loads(strict_json(told), parse_constant=pytest.fail) == known
 
 
 def test_configurations_and_differences() -> None:
