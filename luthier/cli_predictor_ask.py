@@ -148,7 +148,7 @@ def _asked(workflow: str, task: str, suite: str, llm: str, logs: Path | None) ->
 
     known = _known(logs)
     flow = workflow_asked(workflow, suite, llm, known)
-    return flow, task_asked(task, flow.suite, known)
+    return flow, task_asked(task, flow.suite, known, moved=bool(suite))
 
 
 def _known(logs: Path | None) -> Logs | None:

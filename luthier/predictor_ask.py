@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,11 +13,13 @@ from scipy.special import expit
 
 from .predictor import mixed
 from .predictor.errors import LogFault
+from .predictor.flora import domain_of
 from .predictor.gathering import check_graph
 from .predictor.lines import Faults, at, in_words, parsed, read_lines
-from .predictor.log_line import LogLine, run_of
+from .predictor.log_line import LogLine, run_of, text_and_context
 from .predictor.logs import LoggedWorkflow, Logs, Pairs, Task
-from .predictor.study_logs import SUITE, as_planned
+from .predictor.records import WorkflowRecord
+from .predictor.study_logs import SUITE, as_planned, task_of
 from .predictor.workflow import WORKFLOWS
 
 if TYPE_CHECKING:
@@ -153,12 +156,7 @@ def workflow_asked(name: str, suite: str, llm: str, logs: Logs | None) -> Logged
 def _from_file(path: Path) -> LoggedWorkflow:
     text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        given = parsed(text)
-        planned = given.get("planned")
-        given = {**given, **(planned if isinstance(planned, dict) else {})}
-        suite = {"suite": SUITE} if planned else {}
-        line = LogLine.model_validate({"workflow_id": path.stem, "task_id": "", "task": "", **suite, **given})
-        return _pair_of(line)[0]
+        return _pair_of({"workflow_id": path.stem, "task_id": "", "task": "", **parsed(text)})[0]
     except ValueError as error:
         raise LogFault(f"{path}: a workflow is one JSON object with FLORA's keys, but {in_words(error)}") from error
 
@@ -166,9 +164,15 @@ def _from_file(path: Path) -> LoggedWorkflow:
 _NO_OUTCOME = {"label": 0, "runs": None, "successes": None}
 
 
-def _pair_of(line: LogLine) -> Asked:
-    """The pair of a line, its outcome unread. Raises ValueError where no log could hold it."""
-    workflow, task, _, _ = run_of(line.model_copy(update=_NO_OUTCOME))
+def _pair_of(given: Mapping[str, Any], domain: str = "") -> Asked:
+    """The pair of a line, its outcome unread; of a study's line the workflow as it was planned.
+
+    Raises:
+        ValueError: no log could hold it.
+    """
+    planned = given.get("planned")
+    told = {"suite": SUITE, **given, **planned} if planned and isinstance(planned, dict) else given
+    workflow, task, _, _ = run_of(LogLine.model_validate({**told, **_NO_OUTCOME}), domain)
     check_graph(workflow)
     return workflow, task
 
@@ -183,8 +187,12 @@ def _from_logs(name: str, logs: Logs | None) -> LoggedWorkflow:
     raise LogFault(f"{rule}, but there is no {name!r} in {len(known)} logged ones; {hint}")
 
 
-def task_asked(text: str, suite: str, logs: Logs | None) -> Task:
+def task_asked(text: str, suite: str, logs: Logs | None, *, moved: bool = False) -> Task:
     """A task by its words, by `@` and a file that holds them, or by its id in the logs; known words are the known task.
+
+    Args:
+        suite: the workflow's; a logged task may be of another, as a suite's workflows may run on another's tasks.
+        moved: a logged task of another suite is taken for a new one of this suite.
 
     Raises:
         LogFault: the file is not there.
@@ -196,14 +204,27 @@ def task_asked(text: str, suite: str, logs: Logs | None) -> Task:
                 f"{path}: `@` must stand before a file with a task's text, but none is there; check the path"
             )
         text = path.read_text(encoding="utf-8", errors="replace").strip()
-    for task in () if logs is None else logs.tasks:
-        if (task.id == text or task.text == text) and (not suite or task.suite == suite):
-            return task
-    return Task("", suite, text)
+    words, context = text_and_context(text)
+    known = None if logs is None else _logged_task(words.strip(), context, suite, logs)
+    if known is None:
+        return Task("", suite, words, context)
+    return replace(known, id="", suite=suite) if moved and known.suite != suite else known
+
+
+def _logged_task(said: str, context: str, suite: str, logs: Logs) -> Task | None:
+    """The task of this id or these words: one of the suite before others, and an id before words."""
+
+    def means(task: Task) -> bool:
+        return said == task.id or (said == task.text.strip() and context in ("", task.context))
+
+    found = [task for task in logs.tasks if means(task)]
+    return min(found, key=lambda task: (bool(suite) and task.suite != suite, task.id != said), default=None)
 
 
 def pairs_in(path: Path, suite: str) -> list[Asked]:
-    """The pairs of a file of JSON lines with FLORA's keys; labels may be missing, and are not read.
+    """The pairs of a file of JSON lines, FLORA's, ours or a study's; labels may be missing, and are not read.
+
+    They have the names that training gives them.
 
     Raises:
         LogFault: a line is bad, or there is none.
@@ -214,7 +235,10 @@ def pairs_in(path: Path, suite: str) -> list[Asked]:
     found = []
     for number, text in read_lines(path, Faults(strict=True)):
         try:
-            workflow, task = _pair_of(LogLine.model_validate(parsed(text)))
+            given = parsed(text)
+            workflow, task = _pair_of(given, domain_of(path))
+            if given.get("planned"):
+                task = task_of(WorkflowRecord.model_validate(given))
         except ValueError as error:
             raise LogFault(f"{at(path, number)}: {in_words(error)}") from error
         found.append((replace(workflow, suite=suite), replace(task, suite=suite)) if suite else (workflow, task))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .predictor.errors import LogFault
-from .predictor.logs import LoggedWorkflow, Logs, Pairs
+from .predictor.logs import LoggedWorkflow, Logs, Pairs, Task
 from .predictor_ask import shortened
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def tasks_to_probe(ability: Ability, workflow: LoggedWorkflow, logs: Logs | None
         LogFault: the predictor or the logs know no such suite.
     """
     known = ability.design.suites
-    tasks = tuple(task for task in (() if logs is None else logs.tasks) if task.suite == workflow.suite)
+    tasks = () if logs is None else _tasks_of(logs, workflow.suite)
     if logs is None or workflow.suite not in known or not tasks:
         rule = "probes are chosen among logged tasks of a suite that the predictor was trained on"
         have = f"it knows {', '.join(known)}, and the logs have {len(tasks)} tasks of {workflow.suite!r}"
@@ -45,3 +45,9 @@ def tasks_to_probe(ability: Ability, workflow: LoggedWorkflow, logs: Logs | None
     worth, chance = ability.worth(pairs, logs), ability.predict(pairs).probability
     best = np.argsort(-worth, kind="stable")[:count]
     return [Probe(tasks[i].id, shortened(tasks[i]), float(chance[i]), float(worth[i])) for i in best]
+
+
+def _tasks_of(logs: Logs, suite: str) -> tuple[Task, ...]:
+    """The tasks of a suite, and those of others that its workflows ran on."""
+    ran = set(logs.task[logs.suite == suite].tolist())
+    return tuple(task for i, task in enumerate(logs.tasks) if task.suite == suite or i in ran)

@@ -62,6 +62,11 @@ def part_of(file: Path) -> str:
     return named[1] if named else ""
 
 
+def domain_of(file: Path) -> str:
+    """The domain of a file of FLORA's, which is its folder's name; empty for a file of another name."""
+    return file.resolve().parent.name if part_of(file) else ""
+
+
 def write_flora(
     logs: Logs,
     folder: Path,
@@ -126,7 +131,7 @@ def _read(path: Path, faults: Faults | None, on_progress: OnProgress | None) -> 
         raise LogFault(f"{path}: FLORA's layout is <Domain>/{{train,val,test}}.jsonl, but no such file is there")
     gathering = Gathering(faults)
     for file in files:
-        gather_lines(file, gathering, domain=file.resolve().parent.name, on_progress=on_progress)
+        gather_lines(file, gathering, domain=domain_of(file), on_progress=on_progress)
     return gathering
 
 

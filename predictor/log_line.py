@@ -78,7 +78,7 @@ def run_of(line: LogLine, domain: str = "") -> Run:
         change=line.change,
         round=line.round,
     )
-    text, context = _text(line.task, line.context)
+    text, context = text_and_context(line.task, line.context)
     task_suite = suite if line.task_suite is None else line.task_suite
     return workflow, Task(f"{before}{line.task_id}", task_suite, text, context), runs, successes
 
@@ -135,7 +135,7 @@ def joined(task: Task) -> str:
     return f"{_CONTEXT}{task.context}{_QUESTION}{task.text}" if task.context else task.text
 
 
-def _text(task: str, context: str | None) -> tuple[str, str]:
+def text_and_context(task: str, context: str | None = None) -> tuple[str, str]:
     """The text of a task and its context, which are one text where no context is named."""
     if context is None:
         found, mark, text = task.rpartition(_QUESTION)

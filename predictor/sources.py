@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import aflow, flora, study_logs
 from .errors import LogFault
-from .flora import gather_lines, part_of
+from .flora import domain_of, gather_lines
 from .gathering import Gathering
 from .lines import Faults, OnProgress
 from .logs import Logs
@@ -80,8 +80,7 @@ def _studies(path: Path, faults: Faults, on_progress: OnProgress | None) -> Logs
 def _lines(path: Path, faults: Faults, on_progress: OnProgress | None) -> Logs:
     gathering = Gathering(faults)
     for file in _line_files(path) if path.is_dir() else [path]:
-        domain = file.resolve().parent.name if part_of(file) else ""
-        gather_lines(file, gathering, domain=domain, on_progress=on_progress)
+        gather_lines(file, gathering, domain=domain_of(file), on_progress=on_progress)
     return gathering.logs()
 
 
