@@ -34,11 +34,11 @@ def short_lines(savings: Savings) -> list[str]:
     gate, turns = savings.gate, savings.turns
     lines = []
     if gate.skips or gate.audits:
-        said = f"Skipped: {_many(gate.skips, 'candidate')}{_over(savings)}"
+        said = f"Skipped: {_many(gate.skips, 'candidate')}{_over(gate.studies)}"
         lost = f"gain lost a skip: {_each(gate)}" if gate.gain is not None else f"gain lost: {_few(gate)}"
         lines.append(f"{said}; training saved: {_spared(gate)}; {lost}.")
     if turns.tokens is not None and turns.seconds is not None:
-        said = f"Without the model: {_many(turns.compared, 'turn')}{_over(savings)}"
+        said = f"Without the model: {_many(turns.compared, 'turn')}{_over(turns.studies)}"
         lines.append(f"{said}; {_tokens(turns.tokens)} and {_time(turns.seconds)} of it saved.")
     return lines
 
@@ -68,7 +68,7 @@ def _of_gate(gate: Skipped) -> Iterator[str]:
     if not gate.skips and not gate.audits:
         return
     yield f"  Audits: {gate.audits} more that the gate refused ran all the same, by lot; {gate.wins} of them gained."
-    if gate.audits:
+    if gate.audits and gate.skips:
         yield f"  So at most {gate.share_at_most:.1%} of the skipped ones would have gained (95 % certain)."
     yield f"  Training saved: {_spared(gate)}."
     if gate.gain is None:
@@ -104,7 +104,7 @@ def _spared(gate: Skipped) -> str:
 
 
 def _few(gate: Skipped) -> str:
-    return f"not enough audits ({gate.audits} of {ENOUGH})"
+    return f"not enough audits ({gate.standing} of {ENOUGH})" if gate.skips else "none, since nothing was skipped"
 
 
 def _each(gate: Skipped) -> str:
@@ -140,8 +140,8 @@ def _tokens(found: Estimate, *, ends: bool = False) -> str:
     return f"{found.value:,.0f} tokens" + (f" ({found.low:,.0f} to {found.high:,.0f})" if ends else "")
 
 
-def _over(savings: Savings) -> str:
-    return f" in {savings.studies} studies" if savings.studies > 1 else ""
+def _over(studies: int) -> str:
+    return f" in {studies} studies" if studies > 1 else ""
 
 
 def _many(count: int, one: str, more: str = "") -> str:

@@ -196,7 +196,7 @@ def _certain(turn: Turn) -> Turn:
 def _chosen_by(carried: Carried) -> str:
     if carried.credit.chose:
         return "model"
-    return CHANCE if carried.turn.workflow == CHANCE else "order"
+    return CHANCE if carried.credit.drew else "order"
 
 
 def _names(some: Sequence[Carried], name: Callable[[Carried], str]) -> list[str]:

@@ -45,7 +45,7 @@ class Turn:
     probability: float  # with which this workflow was chosen; 1 where nothing was chosen
     index: int = 1  # of the trial in its study
     study: str = ""
-    decided: bool = True  # False where there was nothing to decide, or the model was not asked
+    decided: bool = True  # False where there was nothing to decide or to draw from, or the model was not asked
 
     @property
     def compares(self) -> bool:

@@ -70,6 +70,7 @@ class Credit:
     model: str  # bound to the workflow; "none" where it asks none
     decided: bool  # whether the model decided anything
     chose: bool  # whether what ran is the model's choice; without it the advisors decided, whatever the workflow
+    drew: bool  # whether a lot picked what ran, among several candidates
 
 
 def credit_of(trial: Trial) -> Credit:
@@ -87,7 +88,8 @@ def credit_of(trial: Trial) -> Credit:
         model = NO_MODEL
     decided = model != NO_MODEL and _decided(facts)
     maker = model if trial.source == "planner" else trial.source or "unknown"
-    return Credit(maker, workflow, model, decided, decided and "take" not in _listed(facts.get("ran")))
+    picked = "take" not in _listed(facts.get("ran"))  # else the best advisor's candidate ran
+    return Credit(maker, workflow, model, decided, chose=decided and picked, drew=workflow == CHANCE and picked)
 
 
 def _decided(facts: Mapping[str, Any]) -> bool:

@@ -40,7 +40,9 @@ class Skipped:
 
     skips: int
     trials: int  # in which something was skipped, and something else ran
+    studies: int  # in which it refused anything
     audits: int
+    standing: int  # of them, those that stand for skips: where all that is refused runs, none does
     wins: int  # audits that gained
     share: float  # of the audits, weighted: wins
     share_at_most: float  # the true share of wins, with 95 % certainty
@@ -61,6 +63,7 @@ class Spared:
     turns: int  # without a model
     asked: int  # with one
     compared: int  # of those without: in studies that have some with one, whose costs are known
+    studies: int  # with those compared
     tokens: Estimate | None  # that the model would have taken in those compared; None where there are none
     seconds: Estimate | None  # of the model, likewise
     lost: Estimate | None  # gain of turns with a model less that of turns without, for those without, scales
@@ -90,7 +93,9 @@ def _skipped(facts: Facts) -> Skipped:
     return Skipped(
         skips=len(skips),
         trials=len(instead),
+        studies=len({one.study for part in (skips, audits) for one in part}),
         audits=len(audits),
+        standing=len(known),
         wins=int(sum(wins)),
         share=share.value,
         share_at_most=share.high,
@@ -149,6 +154,7 @@ def _spared(turns: Sequence[Turn]) -> Spared:
         turns=len(without),
         asked=len(asked),
         compared=len(compared),
+        studies=len({turn.study for turn in compared}),
         tokens=_as_asked(asked, compared, "tokens"),
         seconds=_as_asked(asked, compared, "model_seconds"),
         lost=_lost_turns(asked, without),
@@ -171,8 +177,8 @@ def _as_asked(asked: Sequence[Turn], without: Sequence[Turn], fact: str) -> Esti
 def _sum(parts: Sequence[Estimate]) -> Estimate:
     """Of independent estimates, as `Estimate.minus` puts two together."""
     value = sum(part.value for part in parts)
-    down = np.sqrt(sum((part.value - part.low) ** 2 for part in parts))
-    up = np.sqrt(sum((part.high - part.value) ** 2 for part in parts))
+    down = np.hypot.reduce([part.value - part.low for part in parts])
+    up = np.hypot.reduce([part.high - part.value for part in parts])
     return Estimate(value, float(value - down), float(value + up))
 
 

@@ -145,6 +145,7 @@ def _turn(trial: Trial, direction: Direction, study: str) -> Turn:
     # What past studies did best with is tried first, whoever has the turn.
     given = trial.source == TRANSFER and number < GIVEN
     idle = credit.model != NO_MODEL and not credit.decided and not facts.get("model_failures")
+    alone = credit.workflow == CHANCE and not credit.drew  # one candidate is no draw
     return Turn(
         workflow=credit.workflow,
         model=credit.model,
@@ -154,7 +155,7 @@ def _turn(trial: Trial, direction: Direction, study: str) -> Turn:
         probability=probability if probability is not None and 0 < probability < 1 else 1.0,
         index=number,
         study=study,
-        decided=not given and not idle,
+        decided=not (given or idle or alone),
     )
 
 

@@ -88,6 +88,27 @@ def test_studies_beside_one_another_are_pooled(tmp_path: Path) -> None:
     assert "what ran instead gained 0 scales in 1m30s" in "\n".join(long_lines(found))
 
 
+def test_where_every_refused_candidate_ran_nothing_was_lost(tmp_path: Path) -> None:
+    certain = {**AUDIT, "audit_rate": 1.0}
+    study = study_of(tmp_path / "s", *[certain] * 60)
+    told = show(study, "--savings")
+    assert "Audits: 60 more that the gate refused ran all the same, by lot; 0 of them gained." in told
+    assert "Gain lost: none, since nothing was skipped." in told
+    assert "of the skipped ones" not in told
+    study_of(tmp_path / "t", AUDIT, {**BEFORE, "skips": [SKIP]}).close()
+    assert "not enough audits (1 of 60)" in show(study, "--savings")  # where all run, none stands for a skip
+
+
+def test_each_gate_tells_the_studies_that_it_decided_in(tmp_path: Path) -> None:
+    study_of(tmp_path / "a", {**BEFORE, "skips": [SKIP]}).close()
+    study_of(tmp_path / "b", {**BEFORE, "skips": [SKIP]}).close()
+    study_of(tmp_path / "c", {**BEFORE, "turn": ADVISED}).close()  # had no turn with a model to compare with
+    asked = {**BEFORE, "turn": ASKED, "tokens": 1000, "model_seconds": 5.0}
+    lines = short_lines(savings_beside(study_of(tmp_path / "d", asked, {**BEFORE, "turn": ADVISED})))
+    assert lines[0].startswith("Skipped: 2 candidates in 2 studies; ")
+    assert lines[1] == "Without the model: 1 turn; 1,000 tokens and 5.0s of it saved."
+
+
 def test_turns_without_a_model_show_what_it_would_have_cost(tmp_path: Path) -> None:
     asked = {**BEFORE, "turn": ASKED, "tokens": 1000, "model_seconds": 5.0}
     study = study_of(tmp_path / "s", asked, *[{**BEFORE, "turn": ADVISED}] * 3)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from luthier.cli import app
 from luthier.predictor.records import WorkflowLog, record_of
+from luthier.predictor.turns import turns_of
 from luthier.predictor.weighting import FEWEST, difference, weighted_mean
 from luthier.predictor.workflow import WORKFLOWS
 from luthier.trials.errors import StudyError
@@ -45,7 +46,7 @@ def study(folder: Path, *turns: tuple[str, float, float | None], source: str = "
             "decisions": int(asks),
             "tokens": 100 * asks,
             "model_seconds": 2.0 * asks,
-            "ran": ["plan", "run"] if asks else ["take", "run"],
+            "ran": ["plan" if asks else "draw" if workflow == "chance" else "take", "run"],
             **({} if probability is None else {"turn": drawn}),
             **facts,
         }
@@ -135,6 +136,14 @@ def test_choosing_well_shows_against_a_random_chooser(tmp_path: Path) -> None:
     model = trust_of(study(tmp_path / "s", *turns)).choosers[0]
     assert model.against_chance.verdict == "better"
     assert "better." in page(trust_of(Study.open(tmp_path / "s")), 120)
+
+
+def test_a_random_chooser_that_had_no_choice_is_none(tmp_path: Path) -> None:
+    alone = study(tmp_path / "s", *[("chance", 0.9, 0.5)] * 3, ("planner", 0.9, 0.5), ran=["draw", "take", "run"])
+    trust = trust_of(alone)
+    assert trust.choosers[0].chance_turns == 0
+    assert trust.makers[0].chosen == {"order": 4}
+    assert [turn.compares for turn in turns_of(alone.finished, alone.direction)] == [False] * 4 + [True]
 
 
 def test_makers_are_credited_apart_from_choosers(tmp_path: Path) -> None:
