@@ -15,7 +15,16 @@ from .trials.errors import SpecError
 from .trials.records import Direction
 from .trials.runner import Limits, Runner
 from .trials.space import Parameter, Space
-from .trials.spec import Budget, DataSpec, StudySpec, space_from_dict, space_to_dict, spec_from_dict, validated
+from .trials.spec import (
+    Budget,
+    DataSpec,
+    GateSpec,
+    StudySpec,
+    space_from_dict,
+    space_to_dict,
+    spec_from_dict,
+    validated,
+)
 from .trials.study import Study
 
 if TYPE_CHECKING:
@@ -86,6 +95,7 @@ def tune(
     """
     budget = validated(Budget, {"trials": trials, "hours": hours})
     facts = validated(DataSpec, {"data": {} if data is None else data}).data
+    share = validated(GateSpec, {"audits": audits}).audits
     place = Path(folder) if folder is not None else HOME / name
     limits = Limits(seconds=timeout, memory_gib=memory)
     known = _as_space(space, constraints)
@@ -109,7 +119,7 @@ def tune(
                 data=facts,
                 evolve=evolve,
                 gate=gate,
-                audits=audits,
+                audits=share,
             )
     finally:
         runner.close()

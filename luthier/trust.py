@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .predictor.arms import Turn
-from .predictor.gain import CHANCE, NO_MODEL, Credit, credit_of, finite
+from .predictor.gain import CHANCE, NO_MODEL, Credit, credit_of, spent
 from .predictor.study_logs import logged_trials, logs_beside
 from .predictor.turns import turns_of
 from .predictor.weighting import Difference, Mean, difference, weighted_mean
@@ -107,7 +107,7 @@ def trust_of(study: Study, *, beside: bool = False) -> Trust:
 def _carried(trials: Sequence[Trial], direction: Direction, study: str) -> list[Carried]:
     done = [t for t in trials if t.finished]
     turns = turns_of(done, direction, study=study)
-    return [Carried(x, credit_of(t), int(finite(t.extra.get("tokens")) or 0)) for x, t in zip(turns, done, strict=True)]
+    return [Carried(x, credit_of(t), int(spent(t.extra.get("tokens")) or 0)) for x, t in zip(turns, done, strict=True)]
 
 
 def account(carried: Sequence[Carried], studies: Sequence[str]) -> Trust:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..trials.records import Cause, Direction, Trial
-from .gain import NO_MODEL, credit_of, finite, gain_of
+from .gain import NO_MODEL, credit_of, finite, gain_of, spent
 
 MAX_SKIPS = 5  # a trial; then the most hopeful of all that were refused runs, so an audit stands for no skip
 CAP = 1.0  # scales (interquartile ranges of the values before) that one gain counts for at most
@@ -103,7 +103,7 @@ def audits_of(trials: Sequence[Trial], direction: Direction, study: str = "") ->
         if not isinstance(refused, Mapping) or rate is None or not 0 < rate <= 1 or before >= MAX_SKIPS:
             continue
         if _judges(trial, direction):
-            joules = None if trial.energy is None else trial.energy.joules
+            joules = None if trial.energy is None else spent(trial.energy.joules)
             brought = _brought(trial, direction)
             found.append(Audit(study, *brought, rate, _expected(refused, usual), before == 0, joules))
     return found
@@ -124,8 +124,8 @@ def _turns(trials: Sequence[Trial], direction: Direction, study: str) -> Iterato
             None if gained is None else min(gained, CAP),
             credit_of(trial).model != NO_MODEL,
             asks,
-            max(finite(trial.extra.get("tokens")) or 0.0, 0.0),
-            max(finite(trial.extra.get("model_seconds")) or 0.0, 0.0),
+            spent(trial.extra.get("tokens")) or 0.0,
+            spent(trial.extra.get("model_seconds")) or 0.0,
         )
 
 
@@ -147,7 +147,7 @@ def _judges(trial: Trial, direction: Direction) -> bool:
 
 def _brought(trial: Trial, direction: Direction) -> tuple[float, float]:
     """Gain and seconds."""
-    return min(gain_of(trial, direction) or 0.0, CAP), max(finite(trial.seconds) or 0.0, 0.0)
+    return min(gain_of(trial, direction) or 0.0, CAP), spent(trial.seconds) or 0.0
 
 
 def _skips(trial: Trial) -> list[Mapping[str, Any]]:
@@ -156,10 +156,10 @@ def _skips(trial: Trial) -> list[Mapping[str, Any]]:
 
 
 def _expected(skip: Mapping[str, Any], usual: float) -> float:
-    seconds = finite(skip.get("seconds"))
-    return usual if seconds is None or seconds < 0 else seconds
+    seconds = spent(skip.get("seconds"))
+    return usual if seconds is None else seconds
 
 
 def _usual_seconds(trials: Sequence[Trial]) -> float:
-    seconds = [finite(trial.seconds) or 0.0 for trial in trials if trial.finished]
+    seconds = [spent(trial.seconds) or 0.0 for trial in trials if trial.finished]
     return sum(seconds) / len(seconds) if seconds else 0.0

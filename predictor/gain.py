@@ -17,6 +17,7 @@ CAP = 3.0  # scales; one leap from a default that hardly trains must not decide 
 UNKNOWN_SCALE = 1.0  # the gain of a win where no spread of values is known yet: it is the spread, by lack of another
 ADVISORS = "advisors"  # the workflow that every other is measured against: the advisors alone
 CHANCE = "chance"  # the workflow that draws among the candidates that a planner would choose among
+MOST_SPENT = 1e15  # seconds, tokens or joules: more in one trial is a damaged line, and would drown all others
 NO_MODEL = "none"  # the model of a workflow that asks none
 
 
@@ -107,6 +108,12 @@ def finite(value: object) -> float | None:
     except OverflowError:  # an integer beyond every float
         return None
     return found if math.isfinite(found) else None
+
+
+def spent(value: object) -> float | None:
+    """A fact as an amount of seconds, tokens or joules; None where it is missing or cannot be true."""
+    found = finite(value)
+    return found if found is not None and 0 <= found <= MOST_SPENT else None
 
 
 def _word(value: object) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..trials.records import Direction, Trial
 from .arms import Arm, Turn, bars, controlled, costs, groups_of, prior_ratios, reference, welcomes
-from .gain import CHANCE, NO_MODEL, credit_of, finite, gain_of
+from .gain import CHANCE, NO_MODEL, credit_of, finite, gain_of, spent
 from .posterior import Evidence, believed, counted, moved, pooled
 
 __all__ = ["Arm", "Drawn", "Estimate", "Turn", "draw_turn", "turns_of"]
@@ -150,8 +150,8 @@ def _turn(trial: Trial, direction: Direction, study: str) -> Turn:
         workflow=credit.workflow,
         model=credit.model,
         gain=gain_of(trial, direction),
-        seconds=max(finite(trial.seconds) or 0.0, 0.0),
-        model_seconds=max(finite(facts.get("model_seconds")) or 0.0, 0.0),
+        seconds=spent(trial.seconds) or 0.0,
+        model_seconds=spent(facts.get("model_seconds")) or 0.0,
         probability=probability if probability is not None and 0 < probability < 1 else 1.0,
         index=number,
         study=study,

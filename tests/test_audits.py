@@ -166,6 +166,20 @@ def test_no_fact_is_too_odd_to_be_passed_over(extras: list[dict[str, Any]], fail
     assert all(math.isfinite(v) for v in asdict(found.gate).values() if isinstance(v, float))
 
 
+@pytest.mark.parametrize("amount", [1e308, 1e300, -1.0, math.inf])
+def test_amounts_that_cannot_be_true_drown_no_others(amount: float) -> None:
+    arms = [{"workflow": "planner", "model": "m", "probability": 0.5}, {"workflow": "advisors", "probability": 0.5}]
+    asked = {"turn": {"workflow": "planner", "model": "m", "probability": 0.5, "arms": arms}}
+    advised = {"turn": {"workflow": "advisors", "model": "none", "probability": 0.5, "arms": arms}}
+    odd = {"tokens": amount, "model_seconds": amount, "skips": [{**SKIP, "seconds": amount}] * 3}
+    trials = [trial(i, 1.0, **facts) for i, facts in enumerate([{**asked, **odd}, asked, advised], 1)]
+    found = savings_of(facts_of(trials, Direction.MINIMIZE))
+    assert found.gate.seconds_expected == 3 * trials[0].seconds
+    assert found.turns.tokens is not None
+    assert found.turns.seconds is not None
+    assert (found.turns.tokens.high, found.turns.seconds.high) == (0.0, 0.0)
+
+
 def test_below_60_audits_nothing_is_said_of_the_loss() -> None:
     few, enough = (savings_of(facts([audit()] * n)).gate for n in (ENOUGH - 1, ENOUGH))
     assert (few.enough_audits, few.gain, few.lost, few.seconds) == (False, None, None, None)

@@ -20,8 +20,8 @@ from .stream import Parser
 from .yaml_file import Place, read_yaml
 
 __all__ = [
-    "Budget", "DataSpec", "MetricSpec", "StudySpec", "load_spec", "space_from_dict", "space_to_dict", "spec_from_dict",
-    "validated",
+    "Budget", "DataSpec", "GateSpec", "MetricSpec", "StudySpec", "load_spec", "space_from_dict", "space_to_dict",
+    "spec_from_dict", "validated",
 ]  # fmt: skip
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -60,6 +60,15 @@ Facts = dict[str, Annotated[float, Field(allow_inf_nan=False)]]
 _DATA: Any = Field(default={}, examples=["data: {rows: 1797, columns: 64, classes: 10}"])
 
 
+_AUDITS: Any = Field(default=0.05, ge=0, le=1, examples=["audits: 0.05"])
+
+
+class GateSpec(_Checked):
+    """What gate 2 is told: the share of the skipped that run anyway."""
+
+    audits: float = _AUDITS
+
+
 class DataSpec(_Checked):
     """What is known of the data, in numbers: the memory takes tasks whose data are near for more alike."""
 
@@ -90,7 +99,7 @@ class StudySpec(_Checked):
     env: dict[str, Text] = Field(default={}, examples=['env: {LR: "{lr}"}'])
     workflow: str | None = Field(default=None, examples=["workflow: planner-critic"])
     gate: bool = Field(default=True, examples=["gate: true"])  # may leave out the model, and skip trials
-    audits: float = Field(default=0.05, ge=0, le=1, examples=["audits: 0.05"])  # share of the skipped that run anyway
+    audits: float = _AUDITS  # as in GateSpec
 
     def to_space(self) -> Space:
         """The space with its constraints.
