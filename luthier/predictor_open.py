@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -148,8 +149,9 @@ class KeptFolds:
 
     def put(self, name: str, probability: np.ndarray) -> None:
         """Keep an array, whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f".{name}.part"
-        with part.open("wb") as file:
-            np.save(file, probability, allow_pickle=False)
-        part.replace(self.folder / f"{name}.npy")
+        part = self.folder / f".{name}.{os.getpid()}.part"
+        with suppress(FileNotFoundError):  # another training of this name has ended meanwhile, and cleared the folder
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with part.open("wb") as file:
+                np.save(file, probability, allow_pickle=False)
+            part.replace(self.folder / f"{name}.npy")
