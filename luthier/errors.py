@@ -36,10 +36,18 @@ def explain(error: BaseException) -> str | None:
     """The one message to print for an error that the user can mend; None when it is a fault of ours."""
     if isinstance(error, InputError | MemoryFault | ModelSpecError | ModelError | PredictorFault):
         return str(error)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"the disk is full{_at(error)}; free some space, then run the same command: finished trials are kept"
-    if isinstance(error, PermissionError):
-        return f"no permission to write{_at(error)}; choose another place with --dir, or change its owner"
+    return _refused(error) if isinstance(error, OSError) else None
+
+
+def _refused(error: OSError) -> str | None:
+    """What the system does not let us do, in words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{_at(error)}; free some space, then run the same command: what is finished is kept"
+    if error.errno == errno.EFBIG:
+        rule = "a file must not be larger than the system allows"
+        return f"{rule}, but {error.filename or 'one'} would be; allow more: ulimit -f unlimited"
+    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+        return f"no permission to write{_at(error)}; choose another place (a study's: --dir), or change its owner"
     if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
         return f"{os.strerror(error.errno or errno.ENOENT).lower()}{_at(error)}; check the path"
     return None

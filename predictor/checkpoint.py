@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,13 @@ def save(ability: Ability, path: Path, card: Card, *, spec: str = "embedded", ha
         "card": card.model_dump(mode="json"),
         **state_of(ability, torch.float16 if half else torch.float32),
     }
+    made = BytesIO()  # writing to a file, PyTorch hides why one could not be written
+    torch.save(state, made)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            torch.save(state, file)
+            file.write(made.getbuffer())
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
