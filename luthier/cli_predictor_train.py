@@ -90,6 +90,9 @@ def evaluate_logs(
     if what is not None and what.endswith(ENDING):
         _try(what, on, seed, json)
         return
+    if on is not None:
+        rule = "--on takes logs for a checkpoint to be tried on, but no NAME.pt stands before it"
+        raise typer.BadParameter(f"{rule}; name one, or evaluate the logs by folds: luthier predictor evaluate {on}")
     names = _splits(splits)
     logs, encoder = open_logs(None if what is None else Path(what)), open_encoder(embedder)
     kept = kept_folder(predictor_folder() / "evaluate.pt")

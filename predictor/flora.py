@@ -163,7 +163,8 @@ def _files(folder: Path) -> list[Path]:
 def _check_names(domains: Sequence[str], parts: Sequence[str], count: int) -> None:
     for domain in set(domains):
         if not _FOLDER.fullmatch(domain):
-            raise LogFault(f"a domain must be a name of a folder, but is {domain!r}; name another with `domains`")
+            what = "rename the suite in the logs, or name a folder for it with `domains`"
+            raise LogFault(f"a domain must be a name of a folder, but is {domain!r}; {what}")
     if len(parts) != count or not set(parts) <= set(PARTS):
         odd = ", ".join(sorted(set(parts) - set(PARTS))) or f"{len(parts)} for {count} pairs"
         raise LogFault(f"each pair needs one part of {', '.join(PARTS)}, but got {odd}")

@@ -337,6 +337,7 @@ def test_logs_that_are_too_small_for_a_split_are_still_learnt_from(run: Run, tmp
         (("train", "nowhere"), "check the path"),
         (("train", "--name", "../x"), "--name"),
         (("evaluate", "--splits", "pairs"), "pair, task, workflow, suite"),
+        (("evaluate", "--on", "other.jsonl"), "--on takes logs for a checkpoint"),
         (("predict", "pairs.jsonl"), "check the path"),
         (("predict", "sums-0"), "name a task"),
     ],
