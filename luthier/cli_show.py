@@ -188,6 +188,9 @@ def _print_savings(study: Study, as_json: bool) -> None:
 
 def _print_graph(study: Study) -> None:
     name = next((str(t.extra["workflow"]) for t in reversed(study.trials) if "workflow" in t.extra), "advisors")
+    if name not in WORKFLOWS:
+        known = ", ".join(WORKFLOWS)
+        raise StudyError(f"--graph prints built-in workflows ({known}), but the latest trial had one named {name!r}")
     workflow = WORKFLOWS[name]
     print(workflow.text())
     print()

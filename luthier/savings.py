@@ -89,7 +89,11 @@ def _of_turns(turns: Spared) -> Iterator[str]:
     if turns.tokens is None or turns.seconds is None:
         yield "  Saved: not known, since no study had turns of both kinds."
         return
-    part = "" if turns.compared == turns.turns else f", in the {turns.compared} of studies that had turns of both kinds"
+    part = (
+        ""
+        if turns.compared == turns.turns
+        else f", in the {_many(turns.compared, 'turn')} of studies that had both kinds"
+    )
     yield f"  Saved: {_tokens(turns.tokens, ends=True)} and {_time(turns.seconds, ends=True)} of the model{part}."
     if turns.lost is None:
         yield f"  Gain lost: not enough turns ({ENOUGH} of each kind, with something to beat, are needed)."

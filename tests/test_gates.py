@@ -25,7 +25,7 @@ from luthier.predictor.audits import MAX_SKIPS
 from luthier.predictor.trial_gate import Judgement
 from luthier.predictor.turns import Arm, Drawn, Turn
 from luthier.predictor.workflow import WORKFLOWS
-from luthier.trials.errors import SpecError
+from luthier.trials.errors import SpecError, StudyError
 from luthier.trials.records import Candidate, Config, Direction, Trial
 from luthier.trials.space import Space
 from luthier.trials.spec import Budget
@@ -272,3 +272,9 @@ def test_a_share_of_audits_that_is_none_is_refused_before_anything_runs(tmp_path
     with pytest.raises(SpecError, match=r"`audits` is wrong.*write it like `audits: 0.05`"):
         luthier.tune(lambda trial: 0.0, folder=tmp_path / "s", model="none", remember=False, audits=share)
     assert not (tmp_path / "s").exists()
+
+
+def test_the_graph_of_a_workflow_of_ones_own_is_not_printed(study: Study) -> None:
+    tune(study, 1, workflow=WORKFLOWS["advisors"].model_copy(update={"name": "mine"}), gates=Gates(judge=None))
+    with pytest.raises(StudyError, match="had one named 'mine'"):
+        CliRunner().invoke(app, ["show", str(study.folder), "--graph"], catch_exceptions=False)

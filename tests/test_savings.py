@@ -132,4 +132,4 @@ def test_turns_in_which_the_model_rested_are_not_saved(tmp_path: Path) -> None:
     both = study_of(tmp_path / "t", turn(0.3), turn(0.2))
     told = show(both, "--savings")
     assert "4 turns without the model, 1 with it." in told
-    assert "of the model, in the 2 of studies that had turns of both kinds." in told
+    assert "of the model, in the 2 turns of studies that had both kinds." in told
