@@ -238,7 +238,7 @@ def test_a_folder_is_no_file_of_lines(tmp_path: Path) -> None:
 
 def test_files_for_flora_are_new_and_in_folders(tmp_path: Path) -> None:
     logs = read_logs(written(tmp_path / "a.jsonl", line(suite="../x", runs=1, successes=1)))
-    with pytest.raises(LogFault, match="name of a folder.*rename the suite in the logs"):
+    with pytest.raises(LogFault, match=r"name of a folder.*rename the suite in the logs"):
         write_flora(logs, tmp_path / "out")
     assert [f.name for f in write_flora(logs, tmp_path / "out", domains={"../x": "X"})] == [
         "train.jsonl",
