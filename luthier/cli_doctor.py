@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from .consoles import open_console
 from .doctor import Check, examine
+from .words import strict_json
 
 
 def print_report(as_json: bool) -> None:
     """Print every check; exit code 1 when something that Luthier needs is missing."""
     checks = examine()
     if as_json:
-        print(json.dumps([check.as_dict() for check in checks], indent=2))
+        print(strict_json([check.as_dict() for check in checks]))
     else:
         open_console().print(_table(checks))
     if any(check.ok is False for check in checks):

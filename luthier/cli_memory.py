@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .cli_memory_evolve import evolve
 from .cli_memory_exchange import add_to
 from .cli_memory_trials import trials
+from .words import strict_json
 
 memory_app = typer.Typer(name="memory", help="Search, read and mend what past studies taught.", no_args_is_help=True)
 
@@ -42,7 +42,7 @@ def search(
         where = searched(store, kind, task)
         found = retrieve(store, text, embedder=embedder_for(store), where=where, k=count, tokens=tokens)
         if json:
-            _print_json([{"score": one.score, "why": one.why, "note": as_data(one.note)} for one in found])
+            print(strict_json([{"score": one.score, "why": one.why, "note": as_data(one.note)} for one in found]))
         elif found:
             open_console().print(found_table(found))
         else:
@@ -72,7 +72,7 @@ def show(
     if json:
         named = [link.model_dump(mode="json") for link in links]
         told = {"note": as_data(shown), "forgotten": forgotten, "evidence_holds": sound, "links": named}
-        _print_json({**told, "revisions": [as_data(one) for one in history]})
+        print(strict_json({**told, "revisions": [as_data(one) for one in history]}))
     else:
         print_note(shown, history, links, ends, forgotten, sound)
 
@@ -88,7 +88,7 @@ def list_notes(kind: KindOf = None, task: TaskOf = None, memory: Memory = None, 
         where = filter_of(store, kind, task)
         notes = list(store.notes(where))
         if json:
-            _print_json([as_data(note) for note in notes])
+            print(strict_json([as_data(note) for note in notes]))
         elif notes:
             open_console().print(note_table(notes))
         else:
@@ -108,7 +108,7 @@ def forget(note: Id, memory: Memory = None, json: Json = False) -> None:
         known = bool(passing(store, [note]))
         store.forget(note, PERSON)
     if json:
-        _print_json({"forgotten": note, "was_forgotten": not known})
+        print(strict_json({"forgotten": note, "was_forgotten": not known}))
     elif known:
         print(f"forgot {note}: {first_line(last)}\n`luthier memory undo` brings it back")
     else:
@@ -126,7 +126,7 @@ def undo(memory: Memory = None, json: Json = False) -> None:
         change = store.undo(PERSON)
     if json:
         told = None if change is None else {"number": change.number, "what": change.what, "time": str(change.time)}
-        _print_json({"undone": told})
+        print(strict_json({"undone": told}))
     elif change is None:
         print("nothing is left to undo")
     else:
@@ -142,7 +142,7 @@ def check(memory: Memory = None, json: Json = False) -> None:
     with opened(memory) as store:
         faults, count = store.check(), store.count()
     if json:
-        _print_json({"faults": faults, "notes": count})
+        print(strict_json({"faults": faults, "notes": count}))
     else:
         print("\n".join(faults) or f"{store.path} is whole: {count:,} notes")
     if faults:
@@ -164,15 +164,11 @@ def graph(
         found = graph_of(store)
         lines = found.lines() if found.notes else [nothing(store, "no note is left")]
     if json:
-        _print_json(found.as_dict())
+        print(strict_json(found.as_dict()))
     else:
         print("\n".join(lines))
     if html is not None:
         print(f"picture: {write_graph(found, html)}", file=sys.stderr if json else sys.stdout)
-
-
-def _print_json(told: Any) -> None:
-    print(jsonlib.dumps(told, indent=2))
 
 
 memory_app.command(epilog="Example: luthier memory evolve --model ollama:qwen2.5:14b --minutes 60")(evolve)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from .words import strict_json
 
 if TYPE_CHECKING:
     from .graphs.evolving import Evolved
@@ -49,7 +50,7 @@ def evolve(
             f"{model} failed at {found.failed} of the notes, which stay as they were: {found.trouble}", file=sys.stderr
         )
     if json:
-        print(jsonlib.dumps({"model": model, **asdict(found)}, indent=2))
+        print(strict_json({"model": model, **asdict(found)}))
     else:
         print(found.sentence(model) if found.read or found.failed else f"{model} has read every note already")
 
@@ -83,6 +84,6 @@ def _link(store: SQLiteStore, embedder: Any, json: bool) -> None:
 
     links = 0 if embedder is None else link_alike(store, embedder)
     if json:
-        print(jsonlib.dumps({"model": "none", "links": links}, indent=2))
+        print(strict_json({"model": "none", "links": links}))
     else:
         print(f"{links:,} new links between notes that are alike")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from .named_values import named_values
 from .progress import progress
+from .words import strict_json
 
 if TYPE_CHECKING:
     from .memory.imports import ImportedStudy
@@ -160,4 +160,4 @@ def _space(done: ImportedStudy) -> str:
 
 
 def _tell(told: object, json: bool, text: str) -> None:
-    print(jsonlib.dumps(told, indent=2) if json else text)
+    print(strict_json(told) if json else text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .named_values import named_values
+from .words import strict_json
 
 if TYPE_CHECKING:
     from .memory.note import PastTrial
@@ -46,7 +46,7 @@ def trials(
         found = nearest(known.space, config_of(near, known.space), rows)
     if json:
         told = [{"distance": far, **row.model_dump(mode="json")} for far, row in found[:count]]
-        print(jsonlib.dumps(told, indent=2))
+        print(strict_json(told))
     elif found:
         open_console().print(trial_table(found[:count], known.metric))
         if len(found) > count:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from typing import Annotated, cast
 
 import typer
@@ -10,6 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from .consoles import open_console
+from .words import strict_json
 
 models_app = typer.Typer(name="models", help="List, fetch and probe models.", no_args_is_help=True)
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -33,7 +33,7 @@ def list_models(json: Json = False) -> None:
         for entry in listed
     ]
     if json:
-        print(jsonlib.dumps(rows, indent=2))
+        print(strict_json(rows))
         return
     table = Table("name", "size", "licence", "here", "for", box=None)
     for row, entry in zip(rows, listed, strict=True):
@@ -75,7 +75,7 @@ def probe_model(
     with console.status(f"probing {spec} ...") as status:
         report = probe(chat, name=spec, said=lambda text: status.update(f"probing {spec}: {text}"))
     if json:
-        print(jsonlib.dumps(report.as_dict(), indent=2))
+        print(strict_json(report.as_dict()))
         return
     table = Table("what", "measured", "95 % interval", box=None)
     for row in report.rows():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .words import strict_json
 
 if TYPE_CHECKING:
     from .predictor.logs import Logs
@@ -69,7 +70,7 @@ def predict_pair(
     said = answers(open_ability(stored), asked, in_suite(runs, suite) if runs is not None and suite else runs)
     if json:
         told = [one.as_dict() for one in said]
-        _print_json(told[0] if task is not None else told)
+        print(strict_json(told[0] if task is not None else told))
     else:
         print_answers(said, open_console())
 
@@ -94,7 +95,7 @@ def choose_probes(
     flow = workflow_asked(workflow, suite, llm, known)
     found = tasks_to_probe(open_ability(open_checkpoint(model)), flow, known, count)
     if json:
-        _print_json([one.as_dict() for one in found])
+        print(strict_json([one.as_dict() for one in found]))
     else:
         open_console().print(probes_table(found))
 
@@ -122,7 +123,9 @@ def explain_pair(
     said = answers(ability, [(flow, on)])
     parts, steps = parts_of(ability, flow, on), steps_of(ability, flow, on)
     if json:
-        _print_json({**said[0].as_dict(), "parts": [asdict(p) for p in parts], "steps": [asdict(s) for s in steps]})
+        print(
+            strict_json({**said[0].as_dict(), "parts": [asdict(p) for p in parts], "steps": [asdict(s) for s in steps]})
+        )
         return
     console = open_console()
     print_answers(said, console)
@@ -138,7 +141,7 @@ def show_card(model: Model = None, json: Json = False) -> None:
 
     card = open_checkpoint(model).card
     if json:
-        _print_json(card.model_dump(mode="json"))
+        print(strict_json(card.model_dump(mode="json")))
     else:
         print(card.markdown())
 
@@ -157,7 +160,3 @@ def _known(logs: Path | None) -> Logs | None:
     from .predictor_open import open_logs
 
     return open_logs(logs) if logs is not None or any(logs_folder().glob("*.jsonl")) else None
-
-
-def _print_json(told: Any) -> None:
-    print(jsonlib.dumps(told, indent=2))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import re
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .progress import progress
+from .words import strict_json
 
 if TYPE_CHECKING:
     from .predictor.sources import Imported
@@ -112,4 +112,4 @@ def _sentence(found: Imported) -> str:
 
 
 def _tell(told: object, json: bool, text: str) -> None:
-    print(jsonlib.dumps(told, indent=2) if json else text)
+    print(strict_json(told) if json else text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import shutil
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .words import strict_json
 
 if TYPE_CHECKING:
     from .predictor.card import Figure
@@ -57,7 +58,7 @@ def train_predictor(
         splits = SPLITS if evaluate else ()
         card = train(logs, encoder, path, splits=splits, folds=folds, seed=seed, spec=embedder, progress=progress)
     if json:
-        print(jsonlib.dumps({"checkpoint": str(path), "card": card.model_dump(mode="json")}, indent=2))
+        print(strict_json({"checkpoint": str(path), "card": card.model_dump(mode="json")}))
         return
     counted = ", ".join(f"{count:,} {what}" for what, count in card.counts.items())
     print(f"learnt from {counted} in {card.seconds:,.0f} s")
@@ -133,7 +134,7 @@ def _tell(figures: list[Figure], left_out: dict[str, str], json: bool) -> None:
 
     if json:
         told = {"figures": [figure.model_dump(mode="json") for figure in figures], "left_out": left_out}
-        print(jsonlib.dumps(told, indent=2))
+        print(strict_json(told))
     else:
         print_report(figures, left_out, open_console())
 
