@@ -17,8 +17,7 @@ from .trials.runner import Limits, Runner
 from .trials.space import Parameter, Space
 from .trials.spec import (
     Budget,
-    DataSpec,
-    GateSpec,
+    CallSpec,
     StudySpec,
     space_from_dict,
     space_to_dict,
@@ -94,14 +93,14 @@ def tune(
         ModelSpecError: the model string is not understood.
     """
     budget = validated(Budget, {"trials": trials, "hours": hours})
-    facts = validated(DataSpec, {"data": {} if data is None else data}).data
-    share = validated(GateSpec, {"audits": audits}).audits
+    told = {"seed": seed, "timeout": timeout, "memory": memory, "noise": noise, "audits": audits}
+    said = validated(CallSpec, {"data": {} if data is None else data, **told})
     place = Path(folder) if folder is not None else HOME / name
-    limits = Limits(seconds=timeout, memory_gib=memory)
+    limits = Limits(seconds=said.timeout, memory_gib=said.memory)
     known = _as_space(space, constraints)
     runner, spec = _runner_for(run, known, name, metric, Direction(direction), limits, dict(patterns or {}))
     study = Study.open_or_create(
-        place, name=name, space=known, metric=metric, direction=Direction(direction), seed=seed, spec=spec
+        place, name=name, space=known, metric=metric, direction=Direction(direction), seed=said.seed, spec=spec
     )
     try:
         with study.lock():
@@ -111,15 +110,15 @@ def tune(
                 budget=budget,
                 model=model,
                 workflow=workflow,
-                noise=noise,
+                noise=said.noise,
                 stop_early=stop_early,
                 advisors=advisors,
                 listen=on_event,
                 remember=remember,
-                data=facts,
+                data=said.data,
                 evolve=evolve,
                 gate=gate,
-                audits=share,
+                audits=said.audits,
             )
     finally:
         runner.close()

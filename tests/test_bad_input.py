@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from luthier.api import tune
+from luthier.trials.errors import SpecError
 
 SCRIPT = """
 import argparse, json
@@ -117,3 +122,22 @@ def test_an_unknown_study_names_those_that_exist(folder: Path) -> None:
     done = luthier(folder, "show", "smal")
     assert done.returncode == 2
     assert "small" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "example"),
+    [
+        ("audits", [5, -0.1, math.nan, "many"], "audits: 0.05"),
+        ("noise", [-1, 0.5], "noise: 2"),
+        ("timeout", [0, -1, math.nan], "timeout: 600"),
+        ("memory", [0, -1], "memory: 8"),
+        ("seed", [-1], "seed: 0"),
+    ],
+)
+def test_in_python_too_a_wrong_number_is_refused_before_anything_runs(
+    name: str, values: list[Any], example: str, tmp_path: Path
+) -> None:
+    for value in values:
+        with pytest.raises(SpecError, match=rf"`{name}` is wrong.*write it like `{example}`"):
+            tune(lambda trial: 0.0, folder=tmp_path / "s", model="none", remember=False, **{name: value})
+    assert not (tmp_path / "s").exists()

@@ -13,7 +13,6 @@ import pytest
 from doubles import SPACE, FunctionRunner, Listening
 from typer.testing import CliRunner
 
-import luthier
 from luthier.cli import app
 from luthier.graphs.events import Said, Warned
 from luthier.graphs.gating import Gates, draw
@@ -25,7 +24,7 @@ from luthier.predictor.audits import MAX_SKIPS
 from luthier.predictor.trial_gate import Judgement
 from luthier.predictor.turns import Arm, Drawn, Turn
 from luthier.predictor.workflow import WORKFLOWS
-from luthier.trials.errors import SpecError, StudyError
+from luthier.trials.errors import StudyError
 from luthier.trials.records import Candidate, Config, Direction, Trial
 from luthier.trials.space import Space
 from luthier.trials.spec import Budget
@@ -265,13 +264,6 @@ def test_a_predictor_that_abstains_or_speaks_reaches_the_rule(study: Study) -> N
     tune(study, 2, model=RandomChat(), model_name="random", gates=gates)
     assert {arm.workflow: arm.success for arm in rule.arms[0]}["advisors"] == 0.5
     assert {arm.workflow: arm.success for arm in rule.arms[0]}["planner"] is None
-
-
-@pytest.mark.parametrize("share", [5, -0.1, math.nan, "many"])
-def test_a_share_of_audits_that_is_none_is_refused_before_anything_runs(tmp_path: Path, share: Any) -> None:
-    with pytest.raises(SpecError, match=r"`audits` is wrong.*write it like `audits: 0.05`"):
-        luthier.tune(lambda trial: 0.0, folder=tmp_path / "s", model="none", remember=False, audits=share)
-    assert not (tmp_path / "s").exists()
 
 
 def test_the_graph_of_a_workflow_of_ones_own_is_not_printed(study: Study) -> None:

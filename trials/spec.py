@@ -20,7 +20,7 @@ from .stream import Parser
 from .yaml_file import Place, read_yaml
 
 __all__ = [
-    "Budget", "DataSpec", "GateSpec", "MetricSpec", "StudySpec", "load_spec", "space_from_dict", "space_to_dict",
+    "Budget", "CallSpec", "DataSpec", "MetricSpec", "StudySpec", "load_spec", "space_from_dict", "space_to_dict",
     "spec_from_dict", "validated",
 ]  # fmt: skip
 
@@ -57,25 +57,25 @@ class Budget(_Checked):
 
 
 Facts = dict[str, Annotated[float, Field(allow_inf_nan=False)]]
-_DATA: Any = Field(default={}, examples=["data: {rows: 1797, columns: 64, classes: 10}"])
-
-
-_AUDITS: Any = Field(default=0.05, ge=0, le=1, examples=["audits: 0.05"])
-
-
-class GateSpec(_Checked):
-    """What gate 2 is told: the share of the skipped that run anyway."""
-
-    audits: float = _AUDITS
 
 
 class DataSpec(_Checked):
     """What is known of the data, in numbers: the memory takes tasks whose data are near for more alike."""
 
-    data: Facts = _DATA
+    data: Facts = Field(default={}, examples=["data: {rows: 1797, columns: 64, classes: 10}"])
 
 
-class StudySpec(_Checked):
+class CallSpec(DataSpec):
+    """What a study file and `luthier.tune` both say."""
+
+    seed: int = Field(default=0, ge=0, examples=["seed: 0"])
+    timeout: float | None = Field(default=None, gt=0, examples=["timeout: 600"])  # seconds a trial
+    memory: float | None = Field(default=None, gt=0, examples=["memory: 8"])  # GiB a trial
+    noise: int = Field(default=2, ge=0, examples=["noise: 2"])  # extra runs of trial 0
+    audits: float = Field(default=0.05, ge=0, le=1, examples=["audits: 0.05"])  # share of skips that run anyway
+
+
+class StudySpec(CallSpec):
     """A study file. Field names are its keys."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=100, examples=["name: digits"])
@@ -83,14 +83,9 @@ class StudySpec(_Checked):
     metric: MetricSpec = Field(examples=["metric: {name: val_loss, direction: minimize}"])
     space: dict[str, Any] = Field(examples=["space: {lr: {float: [1.0e-5, 0.1], log: true}}"])
     constraints: list[str] = Field(default=[], examples=['constraints: ["units * layers <= 1024"]'])
-    data: Facts = _DATA  # as in DataSpec
     budget: Budget = Field(default=Budget(), examples=["budget: {trials: 10, hours: 1}"])
     model: str | None = Field(default=None, examples=["model: embedded"])
-    seed: int = Field(default=0, ge=0, examples=["seed: 0"])
     python: str | None = Field(default=None, examples=["python: .venv/bin/python"])  # what `python` in `run` means
-    timeout: float | None = Field(default=None, gt=0, examples=["timeout: 600"])  # seconds a trial
-    memory: float | None = Field(default=None, gt=0, examples=["memory: 8"])  # GiB a trial
-    noise: int = Field(default=2, ge=0, examples=["noise: 2"])  # extra runs of trial 0
     stop_early: bool = Field(default=True, examples=["stop_early: true"])
     patterns: dict[str, str] = Field(default={}, examples=["patterns: {loss: 'loss=(\\S+)'}"])  # one group each
     config_file: str | None = Field(
@@ -99,7 +94,6 @@ class StudySpec(_Checked):
     env: dict[str, Text] = Field(default={}, examples=['env: {LR: "{lr}"}'])
     workflow: str | None = Field(default=None, examples=["workflow: planner-critic"])
     gate: bool = Field(default=True, examples=["gate: true"])  # may leave out the model, and skip trials
-    audits: float = _AUDITS  # as in GateSpec
 
     def to_space(self) -> Space:
         """The space with its constraints.
