@@ -51,6 +51,8 @@ def train_predictor(
     from .predictor_train import SPLITS, train
     from .stages import stages
 
+    if name and out is not None:
+        raise typer.BadParameter(f"--name and --out both say where the checkpoint goes; leave out --name {name}")
     path = checkpoint_path(log_file(name or NAME, Path()).stem) if out is None else out.expanduser()
     check_out(path)
     logs, encoder = open_logs(source), open_encoder(embedder)
@@ -67,6 +69,7 @@ def train_predictor(
 
 
 def evaluate_logs(
+    context: typer.Context,
     what: Annotated[
         str | None,
         typer.Argument(
@@ -89,6 +92,7 @@ def evaluate_logs(
     from .stages import stages
 
     if what is not None and what.endswith(ENDING):
+        _refuse(context, "splits", "folds", "embedder")
         _try(what, on, seed, json)
         return
     if on is not None:
@@ -102,6 +106,14 @@ def evaluate_logs(
         done = evaluate(logs, encoder, names, folds=folds, seed=seed, kept=kept, progress=progress)
     shutil.rmtree(kept, ignore_errors=True)
     _tell(done.figures, done.left_out, json)
+
+
+def _refuse(context: typer.Context, *unread: str) -> None:
+    for name in unread:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            rule = "a checkpoint is tried as it was trained, on logs that it has not learnt from"
+            raise typer.BadParameter(f"--{name} is for logs, and {rule}; leave it out, or evaluate logs")
 
 
 def _splits(text: str) -> list[str]:

@@ -33,8 +33,8 @@ def predictor_folder() -> Path:
 
 
 def checkpoint_path(name: str) -> Path:
-    """The checkpoint of a name."""
-    return predictor_folder() / f"{name}{ENDING}"
+    """The checkpoint of a name, which may have its file's ending."""
+    return predictor_folder() / f"{name.removesuffix(ENDING)}{ENDING}"
 
 
 def check_out(path: Path) -> None:
@@ -65,7 +65,8 @@ def open_checkpoint(given: str | None) -> Stored:
         CheckpointFault: there is none, or it cannot be used.
     """
     own = checkpoint_path(given or NAME)
-    places = [Path(given).expanduser()] if given and given.endswith(ENDING) else [own, *([] if given else [_shipped()])]
+    as_file = given is not None and given.endswith(ENDING)
+    places = [*([Path(given or "").expanduser()] if as_file else []), own, *([] if given else [_shipped()])]
     for place in places:
         if os.path.lexists(place):  # also a link to nowhere, of which its owner should hear
             return read(place)

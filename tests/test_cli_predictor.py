@@ -320,9 +320,12 @@ def test_a_checkpoint_is_tried_on_other_logs_and_never_on_its_own(run: Run, tmp_
 def test_logs_that_are_too_small_for_a_split_are_still_learnt_from(run: Run, tmp_path: Path) -> None:
     logs = generated(6, 2)
     write_logs(logs.take(logs.workflow == 0), tmp_path / "one.jsonl")
-    code, out, _ = run("train", str(tmp_path / "one.jsonl"), "--name", "small")
+    code, out, _ = run("train", str(tmp_path / "one.jsonl"), "--name", "small.pt")
     assert code == 0
     assert "workflow cannot be evaluated: it takes more than one workflow" in out
+    assert json.loads(run("card", "--model", "small", "--json")[1]) == json.loads(
+        run("card", "--model", "small.pt", "--json")[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -338,6 +341,9 @@ def test_logs_that_are_too_small_for_a_split_are_still_learnt_from(run: Run, tmp
         (("train", "--name", "../x"), "--name"),
         (("evaluate", "--splits", "pairs"), "pair, task, workflow, suite"),
         (("evaluate", "--on", "other.jsonl"), "--on takes logs for a checkpoint"),
+        (("evaluate", "mine.pt", "--splits", "task"), "--splits is for logs"),
+        (("evaluate", "mine.pt", "--folds", "3"), "--folds is for logs"),
+        (("train", "--name", "mine", "--out", "mine.pt"), "leave out --name mine"),
         (("predict", "pairs.jsonl"), "check the path"),
         (("predict", "sums-0"), "name a task"),
     ],
