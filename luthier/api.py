@@ -15,15 +15,7 @@ from .trials.errors import SpecError
 from .trials.records import Direction
 from .trials.runner import Limits, Runner
 from .trials.space import Parameter, Space
-from .trials.spec import (
-    Budget,
-    CallSpec,
-    StudySpec,
-    space_from_dict,
-    space_to_dict,
-    spec_from_dict,
-    validated,
-)
+from .trials.spec import Budget, CallSpec, StudySpec, space_from_dict, space_to_dict, spec_from_dict, validated
 from .trials.study import Study
 
 if TYPE_CHECKING:

@@ -65,8 +65,9 @@ def open_checkpoint(given: str | None) -> Stored:
         CheckpointFault: there is none, or it cannot be used.
     """
     own = checkpoint_path(given or NAME)
-    as_file = given is not None and given.endswith(ENDING)
-    places = [*([Path(given or "").expanduser()] if as_file else []), own, *([] if given else [_shipped()])]
+    places = [own] if given else [own, _shipped()]
+    if given and given.endswith(ENDING):
+        places.insert(0, Path(given).expanduser())
     for place in places:
         if os.path.lexists(place):  # also a link to nowhere, of which its owner should hear
             return read(place)
