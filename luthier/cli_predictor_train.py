@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from .words import strict_json
 
 if TYPE_CHECKING:
     from .predictor.card import Figure
+    from .predictor.estimator import Progress
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Source = Annotated[
@@ -24,7 +24,6 @@ Source = Annotated[
 Folds = Annotated[int, typer.Option(min=2, help="Parts that are held back in turn.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of the folds and the intervals.")]
 Embedder = Annotated[str, typer.Option(help="embedded, ollama:NAME, openai:NAME@URL or none.")]
-INTERRUPTED = 130  # the shell's code for Ctrl-C
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,14 +48,13 @@ def train_predictor(
     from .predictor_open import NAME, check_out, checkpoint_path, open_encoder, open_logs
     from .predictor_page import print_report
     from .predictor_train import SPLITS, train
-    from .stages import stages
 
     if name and out is not None:
         raise typer.BadParameter(f"--name and --out both say where the checkpoint goes; leave out --name {name}")
     path = checkpoint_path(log_file(name or NAME, Path()).stem) if out is None else out.expanduser()
     check_out(path)
     logs, encoder = open_logs(source), open_encoder(embedder)
-    with _goes_on(), stages() as progress:
+    with _watched() as progress:
         splits = SPLITS if evaluate else ()
         card = train(logs, encoder, path, splits=splits, folds=folds, seed=seed, spec=embedder, progress=progress)
     if json:
@@ -89,7 +87,6 @@ def evaluate_logs(
     """Report how good predictions are on held-out folds of logs, or how good a checkpoint is on new logs."""
     from .predictor_open import ENDING, open_encoder, open_logs, predictor_folder
     from .predictor_train import embed_texts, evaluate, kept_folder
-    from .stages import stages
 
     if what is not None and what.endswith(ENDING):
         _refuse(context, "splits", "folds", "embedder")
@@ -101,7 +98,7 @@ def evaluate_logs(
     names = _splits(splits)
     logs, encoder = open_logs(None if what is None else Path(what)), open_encoder(embedder)
     kept = kept_folder(predictor_folder() / "evaluate.pt")
-    with _goes_on(), stages() as progress:
+    with _watched() as progress:
         embed_texts(logs, encoder, progress)
         done = evaluate(logs, encoder, names, folds=folds, seed=seed, kept=kept, progress=progress)
     shutil.rmtree(kept, ignore_errors=True)
@@ -130,11 +127,10 @@ def _splits(text: str) -> list[str]:
 def _try(checkpoint: str, on: Path | None, seed: int, json: bool) -> None:
     from .predictor_open import open_ability, open_checkpoint, open_logs
     from .predictor_train import embed_texts, try_on
-    from .stages import stages
 
     stored = open_checkpoint(checkpoint)
     ability, logs = open_ability(stored), open_logs(on)
-    with _goes_on(), stages() as progress:
+    with _watched() as progress:
         embed_texts(logs, ability.design.encoder, progress)
         done = try_on(stored, ability, logs, seed)
     _tell(done.figures, done.left_out, json)
@@ -152,9 +148,15 @@ def _tell(figures: list[Figure], left_out: dict[str, str], json: bool) -> None:
 
 
 @contextmanager
-def _goes_on() -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        print("\nstopped; embedded texts and finished folds are kept, the same command goes on", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+def _watched() -> Iterator[Progress]:
+    """Shows how far the command is; Ctrl-C ends it."""
+    from .ctrl_c import stoppable
+    from .stages import stages
+
+    with stoppable("embedded texts and finished folds are kept, the same command goes on") as check, stages() as show:
+
+        def progress(what: str, share: float) -> None:
+            check()
+            show(what, share)
+
+        yield progress

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
-
-import typer
 
 from .api import HOME, run_study, runner_of, study_of
 from .confirm import Confirmation, confirm
 from .consoles import open_console
-from .graphs.events import Listener
+from .ctrl_c import stoppable
+from .graphs.events import Event, Listener
 from .live import LiveView
 from .page import print_summary
 from .picture import write_picture
@@ -25,8 +24,6 @@ from .trials.space_yaml import placed
 from .trials.spec import StudySpec, load_spec
 from .trials.study import DATABASE, Study
 from .words import strict_json
-
-INTERRUPTED = 130  # what shells return after Ctrl-C
 
 
 def run_file(
@@ -54,40 +51,34 @@ def run_file(
     study = study_of(spec, unfinished(place, budget.trials) if new else place, seed)
     runner = runner_of(spec, file.resolve().parent)
     named = model or spec.model
-    try:
-        with study.lock():
-            with _view(study, as_json) as listen:
-                reason = run_study(
-                    study,
-                    runner,
-                    budget=budget,
-                    model=named,
-                    workflow=workflow or spec.workflow,
-                    noise=spec.noise,
-                    stop_early=spec.stop_early,
-                    listen=listen,
-                    remember=remember,
-                    data=spec.data,
-                    evolve=evolve,
-                    gate=gate and spec.gate,
-                    audits=spec.audits,
-                    place=file.resolve().parent,
-                )
-            confirmed = _confirm(study, runner, seeds)
-            if confirmed and (wrong := remember_gain(study, confirmed, remember, file.resolve().parent, spec.data)):
-                print(f"note: {wrong}", file=sys.stderr)
+    kept = "every finished trial is kept, and the same command goes on from here"
+    with closing(study), closing(runner), stoppable(kept) as check, study.lock():
+        with _view(study, as_json) as listen:
+            reason = run_study(
+                study,
+                runner,
+                budget=budget,
+                model=named,
+                workflow=workflow or spec.workflow,
+                noise=spec.noise,
+                stop_early=spec.stop_early,
+                listen=_both(listen, check),
+                remember=remember,
+                data=spec.data,
+                evolve=evolve,
+                gate=gate and spec.gate,
+                audits=spec.audits,
+                place=file.resolve().parent,
+            )
+        confirmed = _confirm(study, runner, seeds)
+        if confirmed and (wrong := remember_gain(study, confirmed, remember, file.resolve().parent, spec.data)):
+            print(f"note: {wrong}", file=sys.stderr)
         picture = write_picture(study, study.folder / "report.html")
         summary = summary_of(study, stopped=reason.value, confirmation=confirmed)
         if as_json:
             print(strict_json(summary.as_dict()))
         else:
             print_summary(summary, study, picture, open_console())
-    except KeyboardInterrupt:
-        print("\nstopped; every finished trial is kept, and the same command goes on from here", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-    finally:
-        runner.close()
-        study.close()
 
 
 def _check_workflow(spec: StudySpec) -> None:
@@ -124,6 +115,14 @@ def _view(study: Study, as_json: bool) -> Iterator[Listener]:
         plain = PlainView(study.metric, study.direction, lambda line: print(line, file=stream, flush=True))
         plain.seen(study.finished)
         yield plain
+
+
+def _both(listen: Listener, check: Callable[[], None]) -> Listener:
+    def heard(event: Event) -> None:
+        listen(event)
+        check()
+
+    return heard
 
 
 def _confirm(study: Study, runner: Runner, seeds: int) -> Confirmation | None:

@@ -1,0 +1,1 @@
+../../luthier/ctrl_c.py
