@@ -56,25 +56,23 @@ def evolve(
 
 
 def _evolve(store: SQLiteStore, model: str, seconds: float, count: int) -> Evolved:
-    from rich.progress import Progress
-
-    from .consoles import open_console
+    from .ctrl_c import stoppable
     from .graphs.evolving import evolve as evolve_notes
     from .memory_open import embedder_for
     from .models.call_log import CallLog
     from .models.caller import Caller
     from .models.open import open_model
+    from .progress import progress
 
     chat = open_model(model)
     assert chat is not None  # only "none" is none
     log = CallLog(store.path.with_name(f"{store.path.stem}-calls.jsonl"))
     caller = Caller(chat, name=model, log=log, timeout=SECONDS_A_QUESTION)
-    console = open_console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("reading notes", total=None)
+    with stoppable("read notes are kept, the same command goes on") as check, progress("reading notes") as bar:
 
         def told(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
+            check()
+            bar(done, total)
 
         return evolve_notes(store, caller, embedder_for(store), seconds=seconds, limit=count, on_progress=told)
 

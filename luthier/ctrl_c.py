@@ -11,7 +11,7 @@ from types import FrameType
 
 import typer
 
-INTERRUPTED = 130  # what shells return after Ctrl-C
+INTERRUPTED = 128 + signal.SIGINT  # what shells return after Ctrl-C
 
 
 @contextmanager

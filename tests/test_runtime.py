@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -45,6 +47,31 @@ def test_a_time_limit_ends_the_generation_itself(runtime: Runtime) -> None:
     # The next call would wait for all 900 tokens, some 10 s, if the first were still being answered.
     ask(runtime, 60, max_tokens=1)
     assert time.monotonic() - began < 6
+
+
+@real
+@pytest.mark.model
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 1.0, 1.5])
+def test_ctrl_c_during_a_call_ends_the_process_in_order(seconds: float) -> None:
+    """Often a segmentation fault, where the process was torn down as usual."""
+    script = f"""
+import signal, sys
+from langchain_core.messages import HumanMessage
+from luthier.models.calling import invoke
+from luthier.models.open import open_model
+
+model = open_model("embedded:smollm2-135m")
+model.get_num_tokens("it is loaded")
+signal.signal(signal.SIGALRM, signal.default_int_handler)  # what Python does at Ctrl-C
+signal.setitimer(signal.ITIMER_REAL, {seconds})
+try:
+    invoke(model, [HumanMessage("Write a very long story. " * 100)], dict(max_tokens=900), 60)
+except KeyboardInterrupt:
+    print("kept")
+    sys.exit(130)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (130, "kept\n")
 
 
 @real
