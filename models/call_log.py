@@ -73,7 +73,7 @@ class CallLog:
             if not self._mended:
                 line, self._mended = self._after_a_half_line() + line, True
             with self.path.open("ab") as file:
-                file.write(line.encode())
+                file.write(line.encode(errors="backslashreplace"))  # JSON's own way to write half a character
 
     def __iter__(self) -> Iterator[Call]:
         """The calls in order. A half line, left by a kill, is passed over."""
@@ -98,5 +98,5 @@ def _parse(line: bytes) -> Call | None:
         # A later version may add keys; a log outlives the version that wrote it.
         known = {key: value for key, value in data.items() if key in _FIELDS}
         return Call(**{**known, "messages": tuple((kind, text) for kind, text in data["messages"])})
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None

@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from .choosing import TOP
 from .decoding import Decoding
 from .errors import ModelTimeout
+from .schemas import is_number
 
 GRACE = 2.0  # seconds beyond the limit, in which a model that keeps it by itself may say so better
 
@@ -98,18 +99,23 @@ def invoke(model: BaseChatModel, messages: list[BaseMessage], given: Mapping[str
 
 
 def read(message: AIMessage) -> Answer:
-    """A LangChain message as an answer; missing counts are 0."""
+    """A LangChain message as an answer. What a server gives in another shape counts as missing: no count is 0."""
     meta = message.response_metadata
     usage: Mapping[str, Any] = message.usage_metadata or {}
     logprobs = meta.get("logprobs") or {}
+    content = logprobs.get("content") if isinstance(logprobs, Mapping) else None
     return Answer(
-        text=str(message.text),
+        text=str(message.text).encode(errors="replace").decode(),  # half a character (a lone surrogate) fits no file
         finish=str(meta.get("finish_reason") or meta.get("done_reason") or ""),
-        logprobs=logprobs.get("content") if isinstance(logprobs, Mapping) else None,
-        tokens_in=usage.get("input_tokens", 0),
-        tokens_out=usage.get("output_tokens", 0),
-        cached=(usage.get("input_token_details") or {}).get("cache_read", 0) or 0,
+        logprobs=content if isinstance(content, list) else None,
+        tokens_in=_count(usage.get("input_tokens")),
+        tokens_out=_count(usage.get("output_tokens")),
+        cached=_count((usage.get("input_token_details") or {}).get("cache_read")),
     )
+
+
+def _count(found: Any) -> int:
+    return int(found) if is_number(found) and found >= 0 else 0
 
 
 def _beyond_openai(model: BaseChatModel, decoding: Decoding) -> dict[str, Any]:

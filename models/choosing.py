@@ -13,9 +13,12 @@ import string
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .schemas import is_number
+
 MAX_OPTIONS = len(string.ascii_uppercase)
 TOP = 20  # likeliest tokens asked for, OpenAI's limit
 YES_OR_NO = "Answer yes or no."  # the end of a question about one option
+UNLIKELIEST = -500.0  # nats, about the least whose exponential is a normal number with `UNLISTED` below it
 UNLISTED = 1.0  # nats below the last listed token, for a letter that is not among the likeliest
 
 _LINE = re.compile(r"^Letters: (.+)\. Answer with one letter\.$", re.MULTILINE)
@@ -55,17 +58,15 @@ def letter_logprobs(content: Sequence[Mapping[str, Any]], count: int) -> list[fl
     Returns:
         None when not one letter is among the likeliest tokens.
     """
-    if not content:
-        return None
-    top = content[0].get("top_logprobs") or [content[0]]
+    top = _likeliest(content)
     mass = dict.fromkeys(string.ascii_uppercase[:count], 0.0)
-    for entry in top:
-        letter = str(entry["token"]).strip()
+    for token, logprob in top:
+        letter = token.strip()
         if letter in mass:
-            mass[letter] += math.exp(entry["logprob"])
+            mass[letter] += math.exp(logprob)
     if not any(mass.values()):
         return None
-    floor = math.exp(min(float(entry["logprob"]) for entry in top) - UNLISTED)
+    floor = math.exp(min(logprob for _, logprob in top) - UNLISTED)
     total = sum(m or floor for m in mass.values())
     return [math.log((m or floor) / total) for m in mass.values()]
 
@@ -76,16 +77,30 @@ def yes_odds(content: Sequence[Mapping[str, Any]]) -> float | None:
     Args:
         content: OpenAI's `logprobs.content`. Tokens that differ only in case or blanks are added up.
     """
-    top = (content[0].get("top_logprobs") or [content[0]]) if content else []
+    top = _likeliest(content)
     mass = {"yes": 0.0, "no": 0.0}
-    for entry in top:
-        word = str(entry["token"]).strip().lower()
+    for token, logprob in top:
+        word = token.strip().lower()
         if word in mass:
-            mass[word] += math.exp(entry["logprob"])
+            mass[word] += math.exp(logprob)
     if not any(mass.values()):
         return None
-    floor = math.exp(min(float(entry["logprob"]) for entry in top) - UNLISTED)
+    floor = math.exp(min(logprob for _, logprob in top) - UNLISTED)
     return math.log(mass["yes"] or floor) - math.log(mass["no"] or floor)
+
+
+def _likeliest(content: Any) -> list[tuple[str, float]]:
+    """The first token's alternatives with their log-probabilities, those that are some.
+
+    Servers write what they like here: OpenAI gives -9999 to what is very unlikely, others null, NaN or a wrong shape.
+    """
+    first = content[0] if isinstance(content, Sequence) and content else None
+    if not isinstance(first, Mapping):
+        return []
+    listed = first.get("top_logprobs") or [first]
+    entries = [entry for entry in listed if isinstance(entry, Mapping)] if isinstance(listed, list) else []
+    pairs = ((str(entry.get("token")), entry.get("logprob", math.nan)) for entry in entries)
+    return [(token, min(float(value), 0.0)) for token, value in pairs if is_number(value) and value > UNLIKELIEST]
 
 
 def softmax(scores: Sequence[float]) -> list[float]:

@@ -24,8 +24,8 @@ _TYPES: dict[str, Callable[[Any], bool]] = {
     "string": lambda v: isinstance(v, str),
     "boolean": lambda v: isinstance(v, bool),
     "null": lambda v: v is None,
-    "number": lambda v: _is_number(v),
-    "integer": lambda v: _is_number(v) and float(v).is_integer(),
+    "number": lambda v: is_number(v),
+    "integer": lambda v: is_number(v) and float(v).is_integer(),
 }
 _BOUNDS: dict[str, tuple[Callable[[float, float], bool], str]] = {
     "minimum": (lambda v, b: v >= b, "at least"),
@@ -38,7 +38,7 @@ _BOUNDS: dict[str, tuple[Callable[[float, float], bool], str]] = {
 def read_json(text: str, schema: Schema) -> dict[str, Any]:
     """The JSON object in a model's answer, checked against `schema`.
 
-    A fence around it and a thought before it are dropped; nothing else is repaired.
+    A fence around it and a thought before it are dropped, half characters are replaced; nothing else is repaired.
 
     Raises:
         EmptyAnswer, NotJSON, OutOfRange: with the offending text or value.
@@ -49,7 +49,7 @@ def read_json(text: str, schema: Schema) -> dict[str, Any]:
     if fenced := _FENCE.search(bare):
         bare = fenced.group(1).strip()
     try:
-        value = json.loads(bare)
+        value = _whole(json.loads(bare))
     except (ValueError, RecursionError) as error:
         raise NotJSON(f"the answer is no JSON ({error}): {text.strip()[:_SHOWN]!r}; ask again") from error
     if not isinstance(value, dict):
@@ -90,6 +90,11 @@ def json_reader(schema: dict[str, Any] | type) -> tuple[dict[str, Any], Runnable
     return shape, RunnableLambda(lambda message: read_json(str(message.text), shape))
 
 
+def _whole(value: Any) -> Any:
+    """A value without half characters: JSON may spell one, as a lone surrogate, but no file or database takes it."""
+    return json.loads(json.dumps(value, ensure_ascii=False).encode(errors="replace"))
+
+
 def _resolve(reference: str, root: Schema) -> Schema:
     found: Any = root
     for key in reference.removeprefix("#/").split("/"):
@@ -109,7 +114,7 @@ def _wrong_value(value: Any, schema: Schema, at: str) -> str | None:
     options = schema.get("enum", [schema["const"]] if "const" in schema else None)
     if options is not None and not any(_same(value, option) for option in options):
         return f"{at} must be one of {_short(options)}, but is {_short(value)}"
-    if _is_number(value):
+    if is_number(value):
         for key, (holds, words) in _BOUNDS.items():
             if key in schema and not holds(value, schema[key]):
                 return f"{at} must be {words} {schema[key]}, but is {_short(value)}"
@@ -148,8 +153,12 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b) and isinstance(a, bool) == isinstance(b, bool)  # True is not 1 here
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that a float can hold, and no truth value."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
 
 
 def _short(value: Any) -> str:

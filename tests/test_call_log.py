@@ -100,3 +100,11 @@ def test_what_is_asked_makes_the_key() -> None:
     }
     assert len(keys) == 4
     assert call(tokens_in=5, trial=2).key == call().key
+
+
+def test_what_no_utf_8_holds_and_what_no_reader_can_parse(tmp_path: Path) -> None:
+    log = CallLog(tmp_path / "calls.jsonl")
+    log.append(call("half \ud800", content="\udfff"))
+    log.path.write_bytes(log.path.read_bytes() + b"[" * 100_000 + b"\n")
+    log.append(call())
+    assert list(CallLog(log.path)) == [call("half \ud800", content="\udfff"), call()]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.messages import AIMessage
 
 from luthier.models.call_log import CallLog
 from luthier.models.caller import Caller, Prompt
-from luthier.models.choosing import average, letter_line, letters_of, list_options, rotated, yes_odds
+from luthier.models.calling import read
+from luthier.models.choosing import average, letter_line, letter_logprobs, letters_of, list_options, rotated, yes_odds
 from luthier.models.decoding import Decoding
 from luthier.models.errors import EmptyAnswer, ModelDown, ModelError, ModelTimeout, NotJSON, OutOfRange, Truncated
 from luthier.models.fake import RandomChat, Scored, ScriptedChat, favouring
@@ -185,3 +188,55 @@ def test_half_a_line_at_the_end_of_the_log_harms_nothing(tmp_path: Path) -> None
 def test_settings_without_meaning_are_refused(make: Callable[[], Any]) -> None:
     with pytest.raises(ValueError, match=r"must|>="):
         make()
+
+
+ODD_ENTRIES: list[Any] = [
+    None,
+    "yes",
+    {"a": 1},
+    [None, 5],
+    [{"top_logprobs": 3}],
+    [{"token": None, "top_logprobs": [{"token": 1, "logprob": "x"}, None]}],
+    [{"token": "yes", "top_logprobs": [{"token": "yes", "logprob": None}, {"token": "A", "logprob": math.nan}]}],
+    [{"token": "yes", "top_logprobs": [{"token": "yes", "logprob": -9999.0}, {"token": "A", "logprob": -math.inf}]}],
+]
+
+
+@pytest.mark.parametrize("content", ODD_ENTRIES)
+def test_log_probabilities_of_a_wrong_shape_are_none(content: Any) -> None:
+    assert yes_odds(content) is None
+    assert letter_logprobs(content, 2) is None
+
+
+def test_a_log_probability_of_minus_9999_is_an_unlisted_token() -> None:
+    def answered(*pairs: tuple[str, float]) -> list[dict[str, Any]]:
+        return [{"token": "A", "top_logprobs": [{"token": token, "logprob": value} for token, value in pairs]}]
+
+    assert letter_logprobs(answered(("A", -0.1), ("B", -9999.0)), 2) == letter_logprobs(answered(("A", -0.1)), 2)
+    assert yes_odds(answered(("yes", -0.1), ("no", -9999.0))) == yes_odds(answered(("yes", -0.1)))
+    assert yes_odds(answered(("yes", 1e308), ("no", -1.0))) == pytest.approx(1.0)  # no probability is above 1
+
+
+@pytest.mark.parametrize(
+    ("found", "counted"), [("12", 0), (None, 0), ([], 0), (-5, 0), (math.nan, 0), (3.0, 3), (7, 7)]
+)
+def test_a_count_of_a_wrong_kind_counts_as_none(found: Any, counted: int) -> None:
+    usage = {
+        "input_tokens": found,
+        "output_tokens": found,
+        "total_tokens": 0,
+        "input_token_details": {"cache_read": found},
+    }
+    answer = read(AIMessage.model_construct(content="", usage_metadata=usage, response_metadata={}))
+    assert (answer.tokens_in, answer.tokens_out, answer.cached) == (counted,) * 3
+
+
+def test_half_a_character_in_an_answer_is_replaced() -> None:
+    assert read(AIMessage("a\ud800b \U0001f600")).text == "a?b \U0001f600"
+    half = caller([r'{"na\ud83dme": "a\ud800b \ud83d\ude00"}'])
+    assert half.ask(PROMPT, {"type": "object"}).value == {"na?me": "a?b \U0001f600"}
+
+
+def test_a_number_that_no_float_holds_is_out_of_range() -> None:
+    with pytest.raises(OutOfRange):
+        caller([f'{{"lr": {"9" * 400}}}'], retries=0).ask(PROMPT, {"properties": {"lr": {"type": "number"}}})
