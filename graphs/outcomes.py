@@ -19,12 +19,12 @@ def write_outcome(folder: Path, attempt: int, outcome: Outcome) -> None:
 
 
 def read_outcome(folder: Path, attempt: int) -> Outcome | None:
-    """The outcome of this attempt; None when there is none, or it is another attempt's."""
-    path = folder / FILE
-    if not path.exists():
+    """The outcome of this attempt; None when there is none, it is another attempt's, or its file is damaged."""
+    try:
+        found = json.loads((folder / FILE).read_text())
+        return outcome_from(found) if found["attempt"] == attempt else None
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    found = json.loads(path.read_text())
-    return outcome_from(found) if found["attempt"] == attempt else None
 
 
 def forget_outcome(folder: Path) -> None:

@@ -41,7 +41,7 @@ def run_node(state: State, parts: Parts, node: Node) -> Update:
     outcome = _kept(parts, state) or _run(parts, state, candidate)
     if number == 0 and study.running(0) is None:
         # Trial 0 begins only now: a study whose very first run cannot work must stay untouched.
-        study.begin(0, _as_used(parts, candidate), **at_begin(parts, state))
+        study.begin(0, _as_used(parts, candidate, outcome), **at_begin(parts, state))
     return {"verdict": "crashed" if _may_repair(parts, state, outcome) else "done"}
 
 
@@ -126,10 +126,16 @@ def _listener(parts: Parts, number: int, stopper: Stopper | None) -> OnReport:
     return heard
 
 
-def _as_used(parts: Parts, candidate: Candidate) -> Candidate:
-    """Trial 0 of an objective without a space: what it suggested is the configuration."""
+def _as_used(parts: Parts, candidate: Candidate, outcome: Outcome) -> Candidate:
+    """Trial 0 of an objective without a space: what it suggested is the configuration.
+
+    Raises:
+        StudyError: it suggested nothing, and so leaves nothing to tune.
+    """
     if parts.study.space is not None or not isinstance(parts.runner, CallableRunner):
         return candidate
+    if not parts.runner.suggested and outcome.failure is not None:
+        raise StudyError(f"the first run failed before it suggested a hyperparameter: {outcome.failure.detail}")
     if not parts.runner.suggested:
         raise StudyError("an objective must suggest at least one hyperparameter, but it asked for none; use `trial`")
     parts.study.grow(Space(dict(parts.runner.suggested)))

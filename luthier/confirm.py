@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .trials.processes import end_recorded
 from .trials.records import Config, Direction, Outcome, State, Trial, best_trial
 from .trials.runner import Runner
 from .trials.study import Study
@@ -79,9 +80,12 @@ def confirm(
     Where the default is the best, the next best stands in, if it is worse by no more than noise: the default may have
     been lucky. None when there is nothing to compare.
     """
+    from .graphs.running import repaired
+
     trial, default = challenger_of(study), study.default
     if trial is None or default is None:
         return None
+    runner = repaired(study, runner)  # what ran in the search, with its launch as it was mended there
     fresh = list(range(FIRST_SEED, FIRST_SEED + seeds))
     runs: dict[str, list[Outcome | None]] = {"best": [], "default": []}
     for i, seed in enumerate(fresh):
@@ -109,9 +113,10 @@ def challenger_of(study: Study) -> Trial | None:
 def _run_once(study: Study, runner: Runner, name: str, config: Config, seed: int) -> Outcome | None:
     folder = study.folder / "confirm" / f"{name}-{seed}"
     kept = folder / "outcome.json"
-    if kept.exists():
-        return _read(kept)
+    if (done := _read(kept)) is not None:
+        return done if done.state is State.COMPLETE else None
     folder.mkdir(parents=True, exist_ok=True)
+    end_recorded(folder)
     outcome = runner.run(config, folder, seed=seed)
     _write(kept, outcome)
     return outcome if outcome.state is State.COMPLETE else None
@@ -125,9 +130,12 @@ def _write(path: Path, outcome: Outcome) -> None:
 
 
 def _read(path: Path) -> Outcome | None:
-    done = json.loads(path.read_text())
-    state = State(done["state"])
-    return Outcome(state, done["value"], done["metrics"]) if state is State.COMPLETE else None
+    """What a run came to; None where it has not ended yet, or its file is damaged."""
+    try:
+        done = json.loads(path.read_text())
+        return Outcome(State(done["state"]), done["value"], done["metrics"])
+    except (FileNotFoundError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _compare_runs(

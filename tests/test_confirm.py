@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from luthier.confirm import compare, confirm, paired_interval
 from luthier.page import confirmation_lines
+from luthier.trials.command import CommandRunner
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State
 from luthier.trials.runner import OnReport
 from luthier.trials.space import Float, Space
@@ -72,6 +73,32 @@ def test_where_the_default_is_best_the_next_best_stands_in_if_it_is_close(
     if found is not None:
         assert found.trial == 2
         assert confirmation_lines(found, best=0)[0] == "On 3 fresh seeds, trial 2, the next best, against default:"
+
+
+def test_a_launch_that_was_repaired_in_the_search_is_repaired_here_too(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import sys\nassert sys.argv[1] == '--lr', sys.argv\nprint('{\"value\": %s}' % sys.argv[2])"
+    )
+    runner = CommandRunner("python train.py --lrate {x}", cwd=tmp_path, metric="value")
+    space = Space({"x": Float(0.0, 10.0, default=1.0)})
+    study = Study.create(tmp_path / "s", name="s", space=space, metric="value", direction=Direction.MAXIMIZE)
+    for number, x in enumerate((1.0, 3.0)):
+        study.begin(number, Candidate({"x": x}, "test"))
+        extra = {"repairs": [{"--lrate": "--lr"}]} if number == 0 else {}
+        study.finish(number, Outcome(State.COMPLETE, x, {"value": x}), **extra)
+    found = confirm(study, runner, seeds=2)
+    assert found is not None
+    assert (found.failed, [c.gain for c in found.comparisons]) == (0, [2.0])
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"state": "complete"}', '{"state": "x", "value": 1, "metrics": {}}'])
+def test_a_run_whose_outcome_is_damaged_runs_again(study: Study, text: str) -> None:
+    confirm(study, TableRunner(), seeds=1)
+    (study.folder / "confirm" / "best-1-1000" / "outcome.json").write_text(text)
+    again = TableRunner()
+    found = confirm(study, again, seeds=1)
+    assert found is not None
+    assert (again.runs, found.failed) == (1, 0)
 
 
 def test_nothing_to_compare_without_another_trial(tmp_path: Path) -> None:

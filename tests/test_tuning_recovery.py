@@ -113,16 +113,20 @@ def test_a_plan_that_was_paid_for_is_not_asked_for_again(make: Callable[..., Stu
     assert extra["tokens"] > 0
 
 
-def test_an_outcome_that_was_not_recorded_is_not_run_again(make: Callable[..., Study]) -> None:
-    study, runner = make(), FunctionRunner(value)
-    finish = study.finish
+def stopping_at(finish: Callable[..., Trial], last: int) -> Callable[..., Trial]:
+    """`Study.finish`, but for a kill before it in the trial `last`."""
 
-    def no_disk(number: int, *args: Any, **options: Any) -> Trial:
-        if number == 1:
+    def finishing(number: int, *args: Any, **options: Any) -> Trial:
+        if number == last:
             raise Stop
         return finish(number, *args, **options)
 
-    study.finish = no_disk  # type: ignore[method-assign]
+    return finishing
+
+
+def test_an_outcome_that_was_not_recorded_is_not_run_again(make: Callable[..., Study]) -> None:
+    study, runner = make(), FunctionRunner(value)
+    study.finish = stopping_at(study.finish, 1)  # type: ignore[method-assign]
     with pytest.raises(Stop):
         tune_study(study, runner, budget=Budget(trials=3), advisors=[Steps()], noise=0)
     study.close()
@@ -131,6 +135,19 @@ def test_an_outcome_that_was_not_recorded_is_not_run_again(make: Callable[..., S
     tune_study(again, runner, budget=Budget(trials=3), advisors=[Steps()], noise=0)
     assert len(runner.runs) == 3
     assert [t.attempt for t in again.finished] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"attempt": 0}'])
+def test_a_damaged_outcome_is_none_and_its_trial_runs_again(make: Callable[..., Study], text: str) -> None:
+    study, runner = make(), FunctionRunner(value)
+    study.finish = stopping_at(study.finish, 1)  # type: ignore[method-assign]
+    with pytest.raises(Stop):
+        tune_study(study, runner, budget=Budget(trials=2), advisors=[Steps()], noise=0)
+    study.close()
+    again = make()
+    (again.trial_folder(1) / "outcome.json").write_text(text)
+    tune_study(again, runner, budget=Budget(trials=2), advisors=[Steps()], noise=0)
+    assert [(t.state, t.attempt) for t in again.finished] == [(State.COMPLETE, 0), (State.COMPLETE, 1)]
 
 
 def test_a_record_that_a_kill_left_out_is_made_up_for(make: Callable[..., Study]) -> None:
@@ -262,6 +279,16 @@ def test_an_objective_that_suggests_nothing_is_told_so(make: Callable[..., Study
     study, runner = make(None, metric="value"), CallableRunner(lambda trial: 1.0)
     try:
         with pytest.raises(StudyError, match="must suggest at least one"):
+            tune_study(study, runner, budget=Budget(trials=2), noise=0)
+    finally:
+        runner.close()
+    assert study.trials == []
+
+
+def test_an_objective_that_fails_before_it_suggests_anything_says_why(make: Callable[..., Study]) -> None:
+    study, runner = make(None, metric="value"), CallableRunner(lambda trial: Path("/no/such/data").stat())
+    try:
+        with pytest.raises(StudyError, match=r"failed before it suggested.*(?s:.)*FileNotFoundError.*/no/such/data"):
             tune_study(study, runner, budget=Budget(trials=2), noise=0)
     finally:
         runner.close()
