@@ -100,6 +100,13 @@ def test_steps_are_a_grid_from_the_low_bound(plain: Float, steps: int, wild: flo
     assert math.isclose(k, round(k), abs_tol=1e-4)
 
 
+def test_a_real_range_with_a_step_holds_its_grid_only() -> None:
+    rate = Float(0.1, 0.5, step=0.1)
+    assert all(rate.contains(rate.from_unit(u)) for u in (0.0, 0.3, 0.6, 1.0))
+    assert rate.contains(0.1 + 0.2)  # 0.30000000000000004
+    assert not rate.contains(0.25)
+
+
 @pytest.mark.parametrize("u", [0.0, 0.25, 0.5, 0.75, 1.0])
 def test_a_log_range_is_even_in_the_logarithm(u: float) -> None:
     assert Float(1e-4, 1.0, log=True).from_unit(u) == pytest.approx(10 ** (-4 + 4 * u))
@@ -147,6 +154,14 @@ BAD = {
     "log with a negative": (lambda: Int(-1, 5, log=True), "`low > 0`, but got low=-1"),
     "default outside": (lambda: Float(0.0, 1.0, default=2.0), "default must lie in .0, 1., but got 2.0"),
     "default off the grid": (lambda: Int(0, 10, step=2, default=3), "default must lie in"),
+    "default off a real grid": (
+        lambda: Float(0.0, 0.5, step=0.1, default=0.25),
+        r"default must lie in .0, 0.5. on the grid of step 0.1 from 0, but got 0.25",
+    ),
+    "bound beyond 64 bits": (lambda: Int(1, 10**30), "must fit into 64 bits, but one is beyond them"),
+    "bound beyond every float": (lambda: Int(-(10**400), 1), "must fit into 64 bits"),
+    "whole bound of a real range": (lambda: Float(0, 10**400), "must fit into 64 bits"),
+    "infinitely wide": (lambda: Float(-1e308, 1e308), "`high - low` must be finite"),
     "default of another type": (lambda: Int(0, 10, default="3"), "default must lie in"),  # type: ignore[arg-type]
     "NaN bound": (lambda: Float(math.nan, 1.0), "finite number, but got nan"),
     "infinite bound": (lambda: Float(0.0, math.inf), "finite number, but got inf"),

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from luthier.trials.extrapolation import MIN_REPORTS, Curve, Extrapolator, regression
 from luthier.trials.records import Direction, State, Trajectory, Trial
 from luthier.trials.sampling import observed
-from luthier.trials.stopping import DEAD, MAX_CURVES, Stopper
+from luthier.trials.stopping import DEAD, LOOKS, MAX_CURVES, Stopper
 
 GOOD = [1.0 / (step + 1) for step in range(12)]
 anything = st.floats(allow_nan=True, allow_infinity=True)
@@ -76,6 +76,18 @@ class TestStopper:
         plain, noisy = (Stopper(Direction.MINIMIZE, "loss", done, noise=n) for n in (0.0, 10.0))
         assert not any(plain.should_stop(step, value) for step, value in enumerate(same))
         assert any(noisy.should_stop(step, value) for step, value in enumerate(same))
+
+    def test_a_long_curve_is_not_judged_at_each_report(self) -> None:
+        length = 20_000
+        done = [complete(i, {}, 1.0 + i, [2.0 + i - step / length for step in range(length)]) for i in range(2)]
+        stopper, judged = Stopper(Direction.MINIMIZE, "loss", done, hopeless=0.0), []
+        for step in range(length):
+            before = stopper.forecast
+            stopper.should_stop(step, 3.0 - step / length)
+            judged.append(stopper.forecast is not before)
+        assert all(judged[MIN_REPORTS - 1 : LOOKS])
+        assert LOOKS < sum(judged) < length / 10
+        assert any(judged[-100:])
 
     def test_zero_as_the_chance_stops_nothing(self) -> None:
         stopper = Stopper(Direction.MINIMIZE, "loss", earlier(8), hopeless=0.0)

@@ -15,6 +15,8 @@ from .errors import SpaceError
 from .expression import Expression
 from .records import Config, Value
 
+LARGEST_WHOLE = 2**63 - 1  # what checkpoints and databases hold
+
 
 @dataclass(frozen=True)
 class Float:
@@ -49,8 +51,13 @@ class Float:
         return _to_unit(float(value), self.low, self.high, self.log)
 
     def contains(self, value: Any) -> bool:
-        """Whether the value has the right type and lies in the range."""
-        return _is_number(value) and self.low <= value <= self.high
+        """Whether the value has the right type, lies in the range and on the grid."""
+        if not _is_number(value) or not self.low <= value <= self.high:
+            return False
+        if self.step is None:
+            return True
+        blur = 1e-8 * self.step + 4 * math.ulp(max(abs(self.low), abs(self.high)))  # sums of steps are not exact
+        return abs(self.clip(value) - float(value)) <= blur
 
 
 @dataclass(frozen=True)
@@ -297,10 +304,7 @@ def _check_name(name: str) -> None:
 
 
 def _check_range(p: Float | Int) -> None:
-    for bound in (p.low, p.high):
-        if not _is_number(bound) or (isinstance(p, Int) and not float(bound).is_integer()):
-            kind = "a whole number" if isinstance(p, Int) else "a finite number"
-            raise SpaceError(f"a bound must be {kind}, but got {bound!r}")
+    _check_bounds(p)
     if p.low > p.high:
         raise SpaceError(f"`low <= high` must hold, but got (low={p.low:g}, high={p.high:g}); swap them")
     if p.low == p.high:
@@ -310,7 +314,21 @@ def _check_range(p: Float | Int) -> None:
     if p.step is not None and p.step <= 0:
         raise SpaceError(f"`step > 0` must hold, but got step={p.step:g}")
     if p.default is not None and not p.contains(p.default):
-        raise SpaceError(f"the default must lie in {describe(p)}, but got {p.default!r}; widen the range or move it")
+        grid = f" on the grid of step {p.step:g} from {p.low:g}" if p.step not in (None, 1) else ""
+        raise SpaceError(
+            f"the default must lie in {describe(p)}{grid}, but got {p.default!r}; widen the range or move it"
+        )
+
+
+def _check_bounds(p: Float | Int) -> None:
+    for bound in (p.low, p.high):
+        if isinstance(bound, int) and abs(bound) > LARGEST_WHOLE:
+            raise SpaceError("a whole bound must fit into 64 bits, but one is beyond them; narrow the range")
+        if not _is_number(bound) or (isinstance(p, Int) and not float(bound).is_integer()):
+            kind = "a whole number" if isinstance(p, Int) else "a finite number"
+            raise SpaceError(f"a bound must be {kind}, but got {bound!r}")
+    if not math.isfinite(p.high - p.low):
+        raise SpaceError(f"`high - low` must be finite, but got (low={p.low:g}, high={p.high:g}); narrow the range")
 
 
 def _from_unit(u: float, low: float, high: float, log: bool) -> float:

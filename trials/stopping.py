@@ -11,6 +11,7 @@ from .records import Direction, State, Trial
 HOPELESS = 0.01  # chance of beating the best, below which a training is stopped (docs/gate.md says why not 5 %)
 HURRIED = 0.05  # the same where time is short: what it takes is worth more to another training
 MAX_CURVES = 50  # the latest ones
+LOOKS = 256  # reports, up to which each is judged; a longer curve is judged each time that it grew by such a share
 DEAD = 3  # reports in a row that are no numbers
 
 
@@ -43,8 +44,9 @@ class Stopper:
         self._steps: list[float] = []
         self._costs: list[float] = []
         self._broken: set[int] = set()
+        self._next_look = 1  # how many reports it takes
         self.forecast: Forecast | None = None
-        """Of the final cost after the last report."""
+        """Of the final cost after the last report that was judged."""
 
     @property
     def expected(self) -> float | None:
@@ -54,7 +56,10 @@ class Stopper:
         return self._sign * self.forecast.value
 
     def should_stop(self, step: int, value: float) -> bool:
-        """Whether the trial should end after this report. A step is reported again when it gains a metric."""
+        """Whether the trial should end after this report. A step is reported again when it gains a metric.
+
+        A forecast reads the whole curve, and the script waits for it: one for each of 30,000 reports took 24 s.
+        """
         if math.isnan(value):
             self._broken.add(step)
             return self._extrapolator is not None and len(self._broken) >= DEAD
@@ -63,8 +68,9 @@ class Stopper:
         self._broken.clear()
         self._steps.append(step)
         self._costs.append(self._sign * value)
-        if self._extrapolator is None:
+        if self._extrapolator is None or (reports := len(self._steps)) < self._next_look:
             return False
+        self._next_look = reports + 1 + reports // LOOKS
         self.forecast = self._extrapolator.forecast(self._steps, self._costs)
         return self.forecast is not None and self.forecast.chance_below(self._goal) < self._hopeless
 
