@@ -72,5 +72,6 @@ def _start(name: str) -> str:
 
 
 def _first_line(error: Exception) -> str:
+    """Without control characters: the words may be a server's, and a terminal must not obey them."""
     lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__
+    return "".join(c if c.isprintable() else " " for c in lines[0][:160]) if lines else type(error).__name__

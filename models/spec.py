@@ -64,10 +64,17 @@ def _kind(head: str, text: str) -> Kind:
 def _openai(rest: str, text: str) -> ModelSpec:
     # A model's name may hold an @ itself, an address of ours does not.
     name, _, url = rest.rpartition("@")
-    parts = urlsplit(url)
-    if not name or parts.scheme not in ("http", "https") or not parts.netloc:
+    if not name or not _is_address(url):
         raise ModelSpecError(
             f"an OpenAI-compatible model is openai:NAME@URL, but got {text!r}; "
             "write it like `openai:qwen2.5-7b@http://127.0.0.1:8000/v1`"
         )
     return ModelSpec(Kind.OPENAI, name, url.rstrip("/"))
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an IPv6 address, a port that is no number or too high
+        return False

@@ -64,6 +64,10 @@ def test_a_prompt_beyond_the_context_is_refused(model: Any) -> None:
     ("text", "words"),
     [
         ("olama:x", "ollama"),
+        ("openai:m@http://[::1/v1", "openai:NAME@URL"),
+        ("openai:m@http://127.0.0.1:99999/v1", "openai:NAME@URL"),
+        ("openai:m@http://127.0.0.1:port/v1", "openai:NAME@URL"),
+        ("openai:m@http://:8000/v1", "openai:NAME@URL"),
         ("ollama:", "ollama"),
         ("openai:name", "URL"),
         ("embedded:/no/such/file.gguf", "file"),

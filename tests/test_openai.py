@@ -105,3 +105,9 @@ def test_a_status_says_what_to_do(serve: Serve, status: int, kind: type[ModelErr
 def test_an_answer_that_is_not_openai_s_tells_to_check_the_address(serve: Serve, body: str) -> None:
     with pytest.raises(ModelError, match="ends in /v1"):
         caller(serve(body, kind="text/html" if body.startswith("<") else "application/json")).ask(PROMPT, SCHEMA)
+
+
+def test_a_server_s_words_cannot_steer_the_terminal(serve: Serve) -> None:
+    with pytest.raises(ModelDown) as caught:
+        caller(serve('{"error": {"message": "red \\u001b[31m"}}', status=500)).ask(PROMPT, SCHEMA)
+    assert str(caught.value).isprintable()
