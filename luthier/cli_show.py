@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -12,9 +11,11 @@ from rich.markup import escape
 
 from .api import HOME
 from .consoles import open_console
+from .models.call_log import CallLog
 from .page import summary_lines
 from .picture import write_picture
 from .predictor.gain import NO_MODEL
+from .predictor.gain import spent as amount
 from .predictor.workflow import WORKFLOWS
 from .savings import long_lines, savings_beside
 from .summary import summary_of
@@ -133,7 +134,8 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
     for said in trial.extra.get("agents", []):
         console.print(f"[bold]{escape(said['role']):>14}[/]  {escape(said['text'])}", highlight=False)
     for call in calls:
-        spent = f"{call.get('tokens_in', 0)} + {call.get('tokens_out', 0)} tokens, {duration(call.get('seconds', 0.0))}"
+        seconds = duration(amount(call.get("seconds")) or 0.0)
+        spent = f"{call.get('tokens_in', 0)} + {call.get('tokens_out', 0)} tokens, {seconds}"
         console.print(f"[bold]{'call':>14}[/]  {escape(str(call.get('role')))}: {spent}", highlight=False)
     log = study.trial_folder(trial.number) / "log.txt"
     if log.exists():
@@ -157,17 +159,7 @@ def _diagnosis(study: Study, trial: Trial) -> Diagnosis:
 
 
 def _calls(study: Study, number: int) -> list[dict[str, Any]]:
-    path = study.folder / "calls.jsonl"
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines()
-    calls = []
-    for line in lines:
-        try:
-            calls.append(json.loads(line))
-        except ValueError:  # a kill can leave half a line at the end
-            continue
-    return [call for call in calls if call.get("trial") == number]
+    return [asdict(call) for call in CallLog(study.folder / "calls.jsonl") if call.trial == number]
 
 
 def _print_trust(study: Study, beside: bool, as_json: bool) -> None:

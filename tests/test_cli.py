@@ -89,7 +89,10 @@ def test_tune_show_and_resume(folder: Path) -> None:
     assert again.stdout.count(" from ") >= 1
     shown = luthier(folder, "show", "small")
     assert "Best: trial" in shown.stdout
+    calls = folder / ".luthier/small/calls.jsonl"
+    calls.write_bytes(b'5\n"x"\n{"trial": 1}\n\xff\n{"trial": 1')  # what cannot be read is passed over
     one = luthier(folder, "show", "small", "--trial", "1")
+    calls.unlink()
     assert "configuration" in one.stdout
     assert "last lines" in one.stdout
     assert "flowchart" in luthier(folder, "show", "small", "--graph").stdout

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from doubles import SPACE
 from hypothesis import HealthCheck, given, settings
@@ -147,6 +150,34 @@ def test_a_missing_and_a_corrupt_study_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "study.db").write_bytes(b"this is no database, but long enough to be looked at" * 50)
     with pytest.raises(StudyError, match="cannot be read"):
         Study.open(tmp_path)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_is_damaged_in_a_database_is_one_message(study: Study, seed: int) -> None:
+    for number in range(12):
+        study.begin(number, Candidate(SPACE.default(), "test", "why " * 200))
+        study.finish(number, Outcome(State.COMPLETE, 1.0, {"value": 1.0}))
+    study.close()
+    path, rng = study.folder / "study.db", np.random.default_rng(seed)
+    data = bytearray(path.read_bytes())
+    for place in rng.integers(4096, len(data), 40 * len(data) // 4096):
+        data[place] = rng.integers(256)
+    path.write_bytes(data)
+    try:
+        damaged = Study.open(study.folder)
+        assert damaged.next_number() == len(damaged.trials)
+    except StudyError as error:
+        assert re.search(r"study\.db (cannot be read as a study|holds no study)", str(error))  # noqa: PT017
+
+
+def test_two_that_make_the_same_study_at_once_make_one(tmp_path: Path) -> None:
+    same = {"name": "s", "space": SPACE, "metric": "value", "direction": Direction.MINIMIZE}
+    (tmp_path / "s").mkdir()
+    with (tmp_path / "s" / "lock").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # as another process does while it makes one
+        with pytest.raises(StudyError, match="in use by another process"):
+            Study.open_or_create(tmp_path / "s", **same)  # type: ignore[arg-type]
+    assert Study.open_or_create(tmp_path / "s", **same).trials == []  # type: ignore[arg-type]
 
 
 def test_one_tuner_a_study(study: Study, tmp_path: Path) -> None:

@@ -62,12 +62,9 @@ class Study:
         """A new study. `space=None` grows later from what an objective suggests.
 
         Raises:
-            StudyError: when the folder holds a study already.
+            StudyError: when the folder holds a study already, or another process is making one there.
             OSError: when the folder cannot be written.
         """
-        if (folder / DATABASE).exists():
-            raise StudyError(f"{folder} must hold no study yet, but it does; open it, or choose another folder")
-        folder.mkdir(parents=True, exist_ok=True)
         info = {
             "name": name,
             "uid": secrets.token_hex(8),
@@ -78,7 +75,11 @@ class Study:
             "spec": dict(spec or {}),
         }
         info["lots"] = lots_of(folder, info)
-        _make_database(folder / DATABASE, name, direction, info)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _held(folder):
+            if (folder / DATABASE).exists():
+                raise StudyError(f"{folder} must hold no study yet, but it does; open it, or choose another folder")
+            _make_database(folder / DATABASE, name, direction, info)
         return cls.open(folder)
 
     @classmethod
@@ -91,17 +92,13 @@ class Study:
         path = folder / DATABASE
         if not path.exists():
             raise StudyError(f"{folder} must hold a study, but {DATABASE} is missing; check the name, or create one")
-        import sqlalchemy.exc
-
-        try:
+        with _reading(path):
             storage = _connect(path)
             studies = storage.get_all_studies()
             info = studies[0].user_attrs[INFO] if studies else None
-        except (sqlalchemy.exc.DatabaseError, RuntimeError, KeyError) as error:
-            raise StudyError(f"{path} cannot be read as a study ({_first_line(error)}); restore or move it") from error
-        if info is None:
-            raise StudyError(f"{path} holds no study: its creation was cut short; delete the file and start again")
-        return cls(folder, storage, studies[0]._study_id, info)
+            if info is not None:
+                return cls(folder, storage, studies[0]._study_id, info)
+        raise StudyError(f"{path} holds no study: its creation was cut short; delete the file and start again")
 
     @classmethod
     def open_or_create(
@@ -153,14 +150,18 @@ class Study:
 
     @property
     def trials(self) -> list[Trial]:
-        """All trials by number, running ones included, fresh from the storage."""
-        frozen = self._storage.get_all_trials(self._id, deepcopy=False)
+        """All trials by number, running ones included, fresh from the storage.
+
+        Raises:
+            StudyError: when the database is damaged.
+        """
         trials = []
-        for one in frozen:
-            trial = self._finished.get(one.number) or to_trial(one)
-            if trial.finished:
-                self._finished[one.number] = trial
-            trials.append(trial)
+        with _reading(self.folder / DATABASE):
+            for one in self._storage.get_all_trials(self._id, deepcopy=False):
+                trial = self._finished.get(one.number) or to_trial(one)
+                if trial.finished:
+                    self._finished[one.number] = trial
+                trials.append(trial)
         return trials
 
     @property
@@ -200,9 +201,8 @@ class Study:
 
     def next_number(self) -> int:
         """The trial to run now: the one that a kill left running, else a new one."""
-        trials = self._storage.get_all_trials(self._id, deepcopy=False)
-        running = [t.number for t in trials if not t.state.is_finished()]
-        return min(running, default=len(trials))
+        trials = self.trials
+        return min((trial.number for trial in trials if not trial.finished), default=len(trials))
 
     def running(self, number: int) -> Trial | None:
         """The trial of this number if it is there and not finished."""
@@ -271,16 +271,7 @@ class Study:
         Raises:
             StudyError: when another process holds it.
         """
-        with (self.folder / LOCK).open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise StudyError(
-                    f"one tuner a study: {self.folder} is in use by another process; wait for it, or stop it"
-                ) from error
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
+        with _held(self.folder):
             yield
 
     def close(self) -> None:
@@ -314,6 +305,35 @@ class Study:
 
     def _get(self, number: int) -> Trial:
         return self._finished.get(number) or to_trial(self._storage.get_trial(self._trial_id(number)))
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """The folder's lock."""
+    with (folder / LOCK).open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise StudyError(
+                f"one tuner a study: {folder} is in use by another process; wait for it, or stop it"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Whatever the rows of a damaged database come to is one message."""
+    import sqlalchemy.exc
+
+    try:
+        yield
+    except StudyError:
+        raise
+    except (sqlalchemy.exc.SQLAlchemyError, RuntimeError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise StudyError(f"{path} cannot be read as a study ({_first_line(error)}); restore or move it") from error
 
 
 def lots_of(folder: Path, info: Mapping[str, Any]) -> int:
