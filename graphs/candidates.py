@@ -86,6 +86,12 @@ def fresh(
     return kept
 
 
+def exhausted(study: Study, trials: Sequence[Trial]) -> bool:
+    """Whether every configuration has been tried."""
+    space = study.space
+    return space is not None and not RandomAdvisor().advise(space, trials, study.direction, seed=study.seed)
+
+
 def _as_failed(skip: Skip) -> Trial:
     failure = Failure(Cause.CRASH, skip["why"])
     return Trial(-1, skip["config"], State.FAILED, failure=failure, source=skip["source"])

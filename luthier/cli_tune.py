@@ -21,7 +21,7 @@ from .remember import Remember, remember_gain
 from .summary import summary_of
 from .trials.runner import Runner
 from .trials.space_yaml import placed
-from .trials.spec import StudySpec, load_spec
+from .trials.spec import Budget, StudySpec, load_spec
 from .trials.study import DATABASE, Study
 from .words import strict_json
 
@@ -48,7 +48,7 @@ def run_file(
     spec = load_spec(file, _check_workflow)
     budget = spec.budget if trials is None else spec.budget.model_copy(update={"trials": trials})
     place = folder or HOME / spec.name
-    study = study_of(spec, unfinished(place, budget.trials) if new else place, seed)
+    study = study_of(spec, unfinished(place, budget) if new else place, seed)
     runner = runner_of(spec, file.resolve().parent)
     named = model or spec.model
     kept = "every finished trial is kept, and the same command goes on from here"
@@ -88,18 +88,23 @@ def _check_workflow(spec: StudySpec) -> None:
         check_workflow(spec.workflow)
 
 
-def unfinished(folder: Path, trials: int) -> Path:
-    """The first of NAME, NAME-2, NAME-3, ... that holds no study, or one with trials left."""
+def unfinished(folder: Path, budget: Budget) -> Path:
+    """The first of NAME, NAME-2, NAME-3, ... that holds no study, or one that would go on."""
     for number in count(1):
         place = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-        if not (place / DATABASE).exists():
-            return place
-        study = Study.open(place)
-        done = len(study.finished)
-        study.close()
-        if done < trials:
+        if not (place / DATABASE).exists() or _goes_on(place, budget):
             return place
     raise AssertionError("numbers do not end")
+
+
+def _goes_on(place: Path, budget: Budget) -> bool:
+    """Whether neither a budget nor the space of a study is used up."""
+    from .graphs.budgets import spent, stop_reason
+    from .graphs.candidates import exhausted
+
+    with closing(Study.open(place)) as study:
+        trials = study.finished
+        return stop_reason(spent(study, trials), budget) is None and not exhausted(study, trials)
 
 
 @contextmanager

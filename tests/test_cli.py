@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,11 @@ import pytest
 from typer.testing import CliRunner
 
 from luthier.cli import app
+from luthier.cli_tune import unfinished
+from luthier.trials.records import Candidate, Cause, Direction, Failure, Outcome, State
+from luthier.trials.space import Choice, Space
+from luthier.trials.spec import Budget
+from luthier.trials.study import Study
 
 SCRIPT = """
 import argparse, json, os, time
@@ -98,6 +104,37 @@ def test_tune_show_and_resume(folder: Path) -> None:
     assert "flowchart" in luthier(folder, "show", "small", "--graph").stdout
     (task,) = json.loads(luthier(folder, "memory", "list", "--kind", "task", "--json").stdout)
     assert "features: {rows: 1797.0}" in task["content"]
+
+
+@pytest.mark.parametrize(
+    ("budget", "place"),
+    [
+        (Budget(trials=3), "s"),
+        (Budget(trials=2), "s-2"),
+        (Budget(trials=9, hours=0.001), "s-2"),
+        (Budget(trials=9, failures=1), "s-2"),
+    ],
+)
+def test_another_study_begins_where_any_budget_of_the_first_is_spent(
+    tmp_path: Path, budget: Budget, place: str
+) -> None:
+    _with_trials(tmp_path / "s", [1, 2, 3])
+    assert unfinished(tmp_path / "s", budget).name == place
+
+
+def test_another_study_begins_where_the_first_has_tried_all(tmp_path: Path) -> None:
+    _with_trials(tmp_path / "s", [1, 2])
+    assert unfinished(tmp_path / "s", Budget(trials=9)).name == "s-2"
+
+
+def _with_trials(folder: Path, choices: list[int]) -> None:
+    """A study that has tried 1, which failed, and 2."""
+    space = Space({"x": Choice(tuple(choices))})
+    with closing(Study.create(folder, name="s", space=space, metric="loss", direction=Direction.MINIMIZE)) as study:
+        study.begin(0, Candidate({"x": 1}, "default"))
+        study.finish(0, Outcome(State.FAILED, failure=Failure(Cause.CRASH), seconds=2.0))
+        study.begin(1, Candidate({"x": 2}, "test"))
+        study.finish(1, Outcome(State.COMPLETE, 1.0, {"loss": 1.0}, seconds=2.0))
 
 
 def test_json_is_one_object_on_standard_output(folder: Path) -> None:
