@@ -14,8 +14,17 @@ from .remember import Remember, memory_of
 from .trials.errors import SpecError
 from .trials.records import Direction
 from .trials.runner import Limits, Runner
-from .trials.space import Parameter, Space
-from .trials.spec import Budget, CallSpec, StudySpec, space_from_dict, space_to_dict, spec_from_dict, validated
+from .trials.space import Choice, Float, Int, Parameter, Space
+from .trials.spec import (
+    Budget,
+    CallSpec,
+    NamedSpec,
+    StudySpec,
+    space_from_dict,
+    space_to_dict,
+    spec_from_dict,
+    validated,
+)
 from .trials.study import Study
 
 if TYPE_CHECKING:
@@ -87,12 +96,13 @@ def tune(
     budget = validated(Budget, {"trials": trials, "hours": hours})
     told = {"seed": seed, "timeout": timeout, "memory": memory, "noise": noise, "audits": audits}
     said = validated(CallSpec, {"data": {} if data is None else data, **told})
-    place = Path(folder) if folder is not None else HOME / name
+    named = validated(NamedSpec, {"name": name, "metric": {"name": metric, "direction": direction}})
+    place = Path(folder) if folder is not None else HOME / named.name
     limits = Limits(seconds=said.timeout, memory_gib=said.memory)
     known = _as_space(space, constraints)
-    runner, spec = _runner_for(run, known, name, metric, Direction(direction), limits, dict(patterns or {}))
+    runner, spec = _runner_for(run, known, name, metric, named.metric.direction, limits, dict(patterns or {}))
     study = Study.open_or_create(
-        place, name=name, space=known, metric=metric, direction=Direction(direction), seed=said.seed, spec=spec
+        place, name=name, space=known, metric=metric, direction=named.metric.direction, seed=said.seed, spec=spec
     )
     try:
         with study.lock():
@@ -202,6 +212,13 @@ def study_of(spec: StudySpec, folder: Path, seed: int | None = None) -> Study:
 def _as_space(space: Any, constraints: Sequence[str]) -> Space | None:
     if space is None or isinstance(space, Space):
         return space
+    if not isinstance(space, Mapping):
+        raise SpecError(
+            f"a space must be a mapping of names to ranges, but got {space!r}; write `{{'lr': Float(0, 1)}}`"
+        )
+    for name, given in space.items():
+        if not isinstance(given, Mapping | Float | Int | Choice):
+            raise SpecError(f"{name!r} must be a range, such as Float(0, 1) or {{'float': [0, 1]}}, but got {given!r}")
     plain = {k: v for k, v in space.items() if isinstance(v, Mapping)}
     return Space({**space, **space_from_dict(plain)}, tuple(constraints))
 

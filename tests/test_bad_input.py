@@ -141,3 +141,27 @@ def test_in_python_too_a_wrong_number_is_refused_before_anything_runs(
         with pytest.raises(SpecError, match=rf"`{name}` is wrong.*write it like `{example}`"):
             tune(lambda trial: 0.0, folder=tmp_path / "s", model="none", remember=False, **{name: value})
     assert not (tmp_path / "s").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"direction": "max"}, r"`metric.direction` is wrong.*'maximize'.*got 'max'"),
+        ({"name": "../elsewhere"}, r"`name` is wrong.*got '../elsewhere'; write it like `name: digits`"),
+        ({"name": ""}, r"`name` is wrong.*got ''"),
+        ({"metric": ""}, r"`metric.name` is wrong.*got ''"),
+    ],
+)
+def test_in_python_too_a_wrong_name_makes_no_folder(
+    wrong: dict[str, str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match=said):
+        tune(lambda trial: 0.0, model="none", remember=False, **wrong)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("space", [{"x": 3}, [1, 2], {"x": None}])
+def test_in_python_too_a_space_is_a_mapping_of_ranges(space: Any, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"must be a range, such as|a space must be"):
+        tune(lambda trial: 0.0, space, folder=tmp_path / "s", model="none", remember=False)

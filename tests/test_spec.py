@@ -259,7 +259,8 @@ def ranges(draw: st.DrawFn) -> Parameter:
             low = draw(st.floats(1e-300, 1e9))
             high = low * draw(st.floats(1.001, 1e6))
             step = draw(st.none() | st.floats(1e-9, 1e9))
-            return Float(low, high, draw(st.booleans()), step, draw(st.none() | st.floats(low, high)), when, about)
+            inside = st.floats(low, high) if step is None else st.just(low)  # a default lies on the grid
+            return Float(low, high, draw(st.booleans()), step, draw(st.none() | inside), when, about)
         case "int":
             low = draw(st.integers(1, 10**9))
             high = low + draw(st.integers(1, 10**9))

@@ -65,6 +65,13 @@ class DataSpec(_Checked):
     data: Facts = Field(default={}, examples=["data: {rows: 1797, columns: 64, classes: 10}"])
 
 
+class NamedSpec(_Checked):
+    """What a study is called, and what it improves."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=100, examples=["name: digits"])
+    metric: MetricSpec = Field(examples=["metric: {name: val_loss, direction: minimize}"])
+
+
 class CallSpec(DataSpec):
     """What a study file and `luthier.tune` both say."""
 
@@ -75,12 +82,10 @@ class CallSpec(DataSpec):
     audits: float = Field(default=0.05, ge=0, le=1, examples=["audits: 0.05"])  # share of skips that run anyway
 
 
-class StudySpec(CallSpec):
+class StudySpec(NamedSpec, CallSpec):
     """A study file. Field names are its keys."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$", max_length=100, examples=["name: digits"])
     run: str = Field(examples=["run: python train.py --lr {lr}"])
-    metric: MetricSpec = Field(examples=["metric: {name: val_loss, direction: minimize}"])
     space: dict[str, Any] = Field(examples=["space: {lr: {float: [1.0e-5, 0.1], log: true}}"])
     constraints: list[str] = Field(default=[], examples=['constraints: ["units * layers <= 1024"]'])
     budget: Budget = Field(default=Budget(), examples=["budget: {trials: 10, hours: 1}"])
