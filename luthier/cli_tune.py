@@ -25,6 +25,8 @@ from .trials.spec import Budget, StudySpec, load_spec
 from .trials.study import DATABASE, Study
 from .words import strict_json
 
+NOTHING_TO_CONFIRM = "--confirm ran nothing: no trial came near the default, or none has a value"
+
 
 def run_file(
     file: Path,
@@ -71,6 +73,8 @@ def run_file(
                 place=file.resolve().parent,
             )
         confirmed = _confirm(study, runner, seeds)
+        if seeds and confirmed is None:
+            print(f"note: {NOTHING_TO_CONFIRM}", file=sys.stderr)
         if confirmed and (wrong := remember_gain(study, confirmed, remember, file.resolve().parent, spec.data)):
             print(f"note: {wrong}", file=sys.stderr)
         picture = write_picture(study, study.folder / "report.html")

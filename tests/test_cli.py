@@ -91,6 +91,7 @@ def test_tune_show_and_resume(folder: Path) -> None:
         assert words in done.stdout
     assert "plotly" in (folder / ".luthier/small/report.html").read_text(encoding="utf-8")[:9999999]
     again = luthier(folder, "tune", "study.yaml", "--model", "none", "--trials", "4")
+    assert "--confirm" not in again.stderr
     assert "3 of 4 trials done already" in again.stdout
     assert again.stdout.count(" from ") >= 1
     shown = luthier(folder, "show", "small")
@@ -135,6 +136,12 @@ def _with_trials(folder: Path, choices: list[int]) -> None:
         study.finish(0, Outcome(State.FAILED, failure=Failure(Cause.CRASH), seconds=2.0))
         study.begin(1, Candidate({"x": 2}, "test"))
         study.finish(1, Outcome(State.COMPLETE, 1.0, {"loss": 1.0}, seconds=2.0))
+
+
+def test_that_nothing_could_be_confirmed_is_said(folder: Path) -> None:
+    done = luthier(folder, "tune", "study.yaml", "--model", "none", "--trials", "1", "--confirm", "1")
+    assert done.returncode == 0, done.stderr
+    assert "note: --confirm ran nothing: no trial came near the default" in done.stderr
 
 
 def test_json_is_one_object_on_standard_output(folder: Path) -> None:
