@@ -14,7 +14,7 @@ from .note import Evidence, PastTrial, Standing
 from .task import Task
 from .wording import cut
 
-LEAST = 6  # finished trials before an effect is looked for
+LEAST = 6  # configurations with a value before an effect is looked for
 SURE = 0.95  # of the interval
 
 
@@ -22,22 +22,23 @@ def effect_of(name: str, task: Task, trials: list[PastTrial]) -> Evidence | None
     """What going from the lowest to the highest value tried does to the metric; None where too little was tried.
 
     Above 0 is better. A straight line over the (log) range, least squares; its 95 % interval is Student's. Trials vary
-    in everything else too, so this is what went along with the value, not what it causes alone.
+    in everything else too, so this is what went along with the value, not what it causes alone. Trials of one
+    configuration count once, by their mean: other seeds of two configurations say nothing new of what sets them apart.
     """
     parameter = task.space[name]
     if isinstance(parameter, Choice):
         return None
     known = [t for t in trials if t.value is not None and math.isfinite(t.value)]
     placed = [(place, t) for t in known if (place := _place(parameter, t.config.get(name))) is not None]
-    if len(placed) < LEAST:
-        return None
     placed.sort(key=lambda one: one[0])
-    places, rows = np.array([place for place, _ in placed]), [t for _, t in placed]
-    width = float(places[-1] - places[0])
+    points, rows = _points(placed), [t for _, t in placed]
+    if len(points) < LEAST:
+        return None
+    width = float(points[-1, 0] - points[0, 0])
     if width == 0:
         return None
-    line = linregress(places, task.direction.sign * np.array([t.value for t in rows], dtype=float))
-    margin = float(student.ppf((1 + SURE) / 2, len(rows) - 2)) * float(line.stderr)
+    line = linregress(points[:, 0], task.direction.sign * points[:, 1])
+    margin = float(student.ppf((1 + SURE) / 2, len(points) - 2)) * float(line.stderr)
     return Evidence(
         trials=tuple(t.id for t in rows),
         metric=task.metric,
@@ -48,6 +49,14 @@ def effect_of(name: str, task: Task, trials: list[PastTrial]) -> Evidence | None
         high=(float(line.slope) + margin) * width,
         seconds=sum(t.seconds for t in rows),
     )
+
+
+def _points(placed: list[tuple[float, PastTrial]]) -> np.ndarray:
+    """Place and mean value of each configuration, of shape (n_configurations, 2), in the order of `placed`."""
+    values: dict[str, list[tuple[float, float]]] = {}
+    for place, trial in placed:
+        values.setdefault(repr(sorted(trial.config.items())), []).append((place, float(trial.value or 0.0)))
+    return np.array([(same[0][0], np.mean([value for _, value in same])) for same in values.values()])
 
 
 def _place(parameter: Float | Int, value: Value | None) -> float | None:

@@ -179,6 +179,19 @@ def test_an_effect_needs_enough_trials_and_a_number() -> None:
     assert effect_of("lr", TASK, [row.model_copy(update={"value": None}) for row in rows]) is None
 
 
+def test_seeds_of_a_few_configurations_are_no_more_than_these(store: SQLiteStore) -> None:
+    rows = [past_trial(TASK, "s", "uid", trial) for trial in trials(-0.5)]
+    seeds = [row.model_copy(update={"value": (row.value or 0) + shift}) for row in rows for shift in (-0.01, 0.01)]
+    once, thrice = effect_of("lr", TASK, rows), effect_of("lr", TASK, seeds)
+    assert once is not None
+    assert thrice is not None
+    assert (thrice.effect, thrice.low, thrice.high) == pytest.approx((once.effect, once.low, once.high))
+    assert len(thrice.trials) == 2 * len(rows)
+    assert effect_of("lr", TASK, seeds[: 2 * (LEAST - 1)]) is None
+    fixed = [row.model_copy(update={"config": {**row.config, "lr": 0.07}}) for row in [*seeds, *rows]]
+    assert effect_of("lr", TASK, fixed) is None  # one value has no effect
+
+
 def test_values_that_have_no_place_in_the_range_of_now_are_left_out_of_an_effect(store: SQLiteStore) -> None:
     before = [complete(20 + n, {"lr": value, "opt": "adam"}, 0.5) for n, value in enumerate((-1.0, 0.0, "auto", True))]
     record(store, TASK, "before", "other", before)
