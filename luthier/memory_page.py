@@ -67,13 +67,13 @@ def found_table(found: Sequence[Recalled]) -> Table:
 
 
 def trial_table(found: Sequence[tuple[float | None, PastTrial]], metric: str) -> Table:
-    """One row a trial, with its distance where there is one."""
+    """One row a trial, with its distance where there is one. The value of one that was stopped early is a guess: ~."""
     far = any(distance is not None for distance, _ in found)
     table = Table(box=None, pad_edge=False)
     for heading in (*(("distance",) if far else ()), metric, "trial", "study", "configuration"):
         table.add_column(heading, justify="right" if heading in ("distance", metric) else "left", overflow="fold")
     for distance, row in found:
-        value = number(row.value) if row.value is not None else row.cause or row.state
+        value = "~" * row.stopped + number(row.value) if row.value is not None else row.cause or row.state
         first = (f"{distance:.3f}",) if distance is not None else ()
         table.add_row(
             *first, escape(value), str(row.number), escape(plain(row.study)), escape(plain(config(row.config)))

@@ -187,6 +187,11 @@ class PastTrial(_Frozen):
     seconds: float = 0.0
     time: Time = Field(default_factory=lambda: datetime.now(UTC))
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the trial was stopped early: its value was expected, and never measured."""
+        return self.state == "pruned"
+
 
 def fresh_id(kind: Kind) -> str:
     """An id that no other note has."""

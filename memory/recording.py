@@ -94,7 +94,8 @@ def _value(trial: Trial) -> float | None:
 
 
 def _trial_note(task: Task, row: PastTrial) -> Note:
-    outcome = f"{cut(task.metric)} {row.value:.6g}" if row.value is not None else row.cause or row.state
+    about, why = ("about ", " (stopped early)") if row.stopped else ("", "")
+    outcome = f"{cut(task.metric)} {about}{row.value:.6g}{why}" if row.value is not None else row.cause or row.state
     content = f"trial {row.number} of {cut(row.study)}: {outcome}; {config_words(row.config)}"
     return Note(id=row.id, kind=Kind.TRIAL, content=content, task=task.id, study=row.study, time=row.time)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from io import StringIO
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from doubles import complete, failed
+from rich.console import Console
 
 from luthier.memory.errors import Refused
 from luthier.memory.lessons import LEAST, effect_of
@@ -19,6 +21,7 @@ from luthier.memory.recording import learn, past_trial, record
 from luthier.memory.sqlite_store import SQLiteStore
 from luthier.memory.store import Filter
 from luthier.memory.task import Task
+from luthier.memory_page import trial_table
 from luthier.trials.records import Direction, State, Trial
 from luthier.trials.space import Choice, Float, Space
 
@@ -177,6 +180,15 @@ def test_an_effect_needs_enough_trials_and_a_number() -> None:
     assert effect_of("lr", TASK, rows[: LEAST - 1]) is None
     assert effect_of("opt", TASK, rows) is None
     assert effect_of("lr", TASK, [row.model_copy(update={"value": None}) for row in rows]) is None
+
+
+def test_the_value_of_a_stopped_trial_is_told_as_a_guess(store: SQLiteStore) -> None:
+    stopped = replace(trials(0.0, n=1)[0], state=State.PRUNED, extra={"expected": 0.7})
+    record(store, TASK, "s", "uid", [stopped])
+    assert "loss about 0.7 (stopped early)" in only(store, Kind.TRIAL).content
+    printed = StringIO()
+    Console(file=printed).print(trial_table([(None, row) for row in store.trials(TASK.id)], "loss"))
+    assert "~0.7" in printed.getvalue()
 
 
 def test_seeds_of_a_few_configurations_are_no_more_than_these(store: SQLiteStore) -> None:
