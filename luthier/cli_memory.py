@@ -11,7 +11,7 @@ import typer
 from .cli_memory_evolve import evolve
 from .cli_memory_exchange import add_to
 from .cli_memory_trials import trials
-from .words import strict_json
+from .words import printable, strict_json
 
 memory_app = typer.Typer(name="memory", help="Search, read and mend what past studies taught.", no_args_is_help=True)
 
@@ -120,7 +120,7 @@ def undo(memory: Memory = None, json: Json = False) -> None:
     """Take back the latest change of the memory, whoever made it; again for the one before."""
     from .memory.note import PERSON
     from .memory_open import opened
-    from .memory_page import plain, written
+    from .memory_page import written
 
     with opened(memory) as store:
         change = store.undo(PERSON)
@@ -131,7 +131,7 @@ def undo(memory: Memory = None, json: Json = False) -> None:
         print("nothing is left to undo")
     else:
         by = written(change.author)
-        print(plain(f"undone: change {change.number}, {change.what!r}, by {by}, {change.time:%Y-%m-%d %H:%M} UTC"))
+        print(printable(f"undone: change {change.number}, {change.what!r}, by {by}, {change.time:%Y-%m-%d %H:%M} UTC"))
 
 
 @memory_app.command(epilog="Example: luthier memory check && cp memory.db backup.db")

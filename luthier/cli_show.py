@@ -24,7 +24,7 @@ from .trials.diagnosis import Diagnosis, diagnose
 from .trials.errors import StudyError
 from .trials.records import Trial
 from .trials.study import Study
-from .words import config, duration, number, sparkline, strict_json
+from .words import config, duration, number, printable, sparkline, strict_json
 
 LOG_LINES = 15  # of a trial's log
 
@@ -128,11 +128,11 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
     }
     console = open_console()
     for name, text in rows.items():
-        console.print(f"[bold]{escape(name):>14}[/]  {escape(text)}", highlight=False)
+        console.print(f"[bold]{escape(name):>14}[/]  {escape(printable(text))}", highlight=False)
     for line in _drawn(trial):
         console.print(f"[bold]{'turn':>14}[/]  {escape(line)}", highlight=False)
     for said in trial.extra.get("agents", []):
-        console.print(f"[bold]{escape(said['role']):>14}[/]  {escape(said['text'])}", highlight=False)
+        console.print(f"[bold]{escape(said['role']):>14}[/]  {escape(printable(said['text']))}", highlight=False)
     for call in calls:
         seconds = duration(amount(call.get("seconds")) or 0.0)
         spent = f"{call.get('tokens_in', 0)} + {call.get('tokens_out', 0)} tokens, {seconds}"
@@ -141,7 +141,7 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
     if log.exists():
         console.print(f"[bold]last lines of {escape(str(log))}[/]", highlight=False)
         for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
-            console.print(escape(line), highlight=False)
+            console.print(escape(printable(line)), highlight=False)
 
 
 def _drawn(trial: Trial) -> Iterator[str]:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from .graphs.events import Event, NoiseMeasured, Reported, Said, StudyStarted, TrialFinished, TrialStarted, Warned
 from .trials.records import Config, Direction, State, Trial, best_trial
-from .words import config, difference, duration, number, sparkline
+from .words import config, difference, duration, number, printable, sparkline
 
 SAID = 6  # words that are kept
 AROUND = 5  # lines of title, headings, the best so far, and the frame of what is said
@@ -76,7 +76,7 @@ class LiveView:
 
     def _say(self, role: str, text: str) -> None:
         where = "noise" if self._running and self._running.number is None else role
-        self._said.append((where, text))
+        self._said.append((where, printable(text)))
 
     def drawn(self) -> RenderableType:
         """What the screen shows now."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import unified_diff
 from typing import Any
@@ -15,7 +14,7 @@ from rich.table import Table
 from .consoles import open_console
 from .memory.note import Author, Evidence, Link, Note, PastTrial
 from .memory.retrieval import Recalled
-from .words import config, duration, number
+from .words import config, duration, number, printable
 
 CUT = 160  # characters of a first line
 TRIALS = 3  # named of a note's evidence
@@ -31,12 +30,7 @@ CHECKED = {
 def first_line(note: Note) -> str:
     """What a note says, in one line."""
     line = next((line for line in note.content.splitlines() if line.strip()), "(no words)").strip()
-    return plain(line if len(line) <= CUT else line[: CUT - 1] + "…")
-
-
-def plain(text: str) -> str:
-    """Without control characters: a note may hold the tail of a log, and a terminal must not obey it."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Zl", "Zp") else " " for c in text)
+    return printable(line if len(line) <= CUT else line[: CUT - 1] + "…")
 
 
 def as_data(note: Note) -> dict[str, Any]:
@@ -61,7 +55,7 @@ def found_table(found: Sequence[Recalled]) -> Table:
     for heading in ("score", "note", "first line, and why it was found"):
         table.add_column(heading, no_wrap=heading in ("score", "note"), overflow="fold")
     for one in found:
-        text = f"{escape(first_line(one.note))}\n[dim]{escape(plain(one.why))}[/]"
+        text = f"{escape(first_line(one.note))}\n[dim]{escape(printable(one.why))}[/]"
         table.add_row(f"{one.score:.2f}", one.note.id, text)
     return table
 
@@ -76,7 +70,7 @@ def trial_table(found: Sequence[tuple[float | None, PastTrial]], metric: str) ->
         value = "~" * row.stopped + number(row.value) if row.value is not None else row.cause or row.state
         first = (f"{distance:.3f}",) if distance is not None else ()
         table.add_row(
-            *first, escape(value), str(row.number), escape(plain(row.study)), escape(plain(config(row.config)))
+            *first, escape(value), str(row.number), escape(printable(row.study)), escape(printable(config(row.config)))
         )
     return table
 
@@ -97,8 +91,8 @@ def print_note(
     console = open_console()
     for name, text in _facts(note, len(history), forgotten).items():
         if text:
-            console.print(f"[bold]{name:>10}[/]  {escape(plain(text))}", highlight=False)
-    console.print(f"\n{escape(plain(note.content))}", highlight=False)
+            console.print(f"[bold]{name:>10}[/]  {escape(printable(text))}", highlight=False)
+    console.print(f"\n{escape(printable(note.content))}", highlight=False)
     if note.evidence is not None:
         console.print(
             f"\n[bold]evidence[/], {CHECKED[sound]}", _evidence_table(note.evidence), sep="\n", highlight=False
@@ -139,7 +133,7 @@ def _evidence_table(evidence: Evidence) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
     for name, text in _evidence(evidence).items():
         if text:
-            table.add_row(f"  {name}", escape(plain(text)))
+            table.add_row(f"  {name}", escape(printable(text)))
     return table
 
 
@@ -162,9 +156,9 @@ def _print_revision(console: Console, before: Note | None, after: Note) -> None:
     head = f"  {after.revision}  {after.time:%Y-%m-%d %H:%M} UTC, by {written(after.author)}"
     changed = [] if before is None else diff(before, after)
     same = ", as it was" if before is not None and not changed else ""
-    console.print(escape(plain(head + same)), highlight=False)
+    console.print(escape(printable(head + same)), highlight=False)
     for line in changed:
-        console.print(f"     {escape(plain(line))}", style=STYLE_OF.get(line[0]), highlight=False)
+        console.print(f"     {escape(printable(line))}", style=STYLE_OF.get(line[0]), highlight=False)
 
 
 def _lines(note: Note) -> list[str]:

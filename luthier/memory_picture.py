@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from .memory.note import Kind, Link, LinkType, Note
 from .memory.task import Task
 from .memory_graph import Graph
-from .memory_page import first_line, plain
+from .memory_page import first_line
+from .words import printable
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
@@ -146,5 +147,5 @@ def _hover(note: Note) -> str:
 
 def _label(note: Note) -> str:
     task = Task.read(note)
-    text = first_line(note) if task is None else plain(task.script)
+    text = first_line(note) if task is None else printable(task.script)
     return html.escape(text if len(text) <= LABEL else text[: LABEL - 1] + "…", quote=False)

@@ -16,7 +16,7 @@ from .graphs.events import (
     Warned,
 )
 from .trials.records import Direction, State, Trial
-from .words import config, duration, number
+from .words import config, duration, number, printable
 
 
 class PlainView:
@@ -34,7 +34,7 @@ class PlainView:
     def __call__(self, event: Event) -> None:
         line = self._line(event)
         if line is not None:
-            self._write(line)
+            self._write(printable(line))
 
     def _line(self, event: Event) -> str | None:
         match event:

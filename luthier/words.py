@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -17,6 +18,11 @@ def number(value: float | None) -> str:
 def config(values: Mapping[str, object]) -> str:
     """`lr=0.001 units=64 optimizer=adam`."""
     return " ".join(f"{name}={number(v) if isinstance(v, float) else v}" for name, v in values.items())
+
+
+def printable(text: str) -> str:
+    """Without control characters: it may be a model's, a server's or a log's, and a terminal must not obey it."""
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Zl", "Zp") else " " for c in text)
 
 
 def strict_json(value: object) -> str:

@@ -13,6 +13,7 @@ import luthier
 from luthier.consoles import open_console
 from luthier.graphs.events import Event, Reported, Said, StudyStarted, TrialFinished, TrialStarted
 from luthier.live import LiveView
+from luthier.plain import PlainView
 from luthier.trial_table import TrialTable
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trajectory
 from luthier.trials.space import Float, Space
@@ -51,6 +52,22 @@ def test_the_live_view_fits_the_screen_and_shows_the_running_trial(width: int, h
     assert max(map(len, shown)) <= width
     assert any(line.startswith(f"{trials} ") and "bayes[1]" in line for line in shown)
     assert any(TOLD[:20] in line for line in shown)
+
+
+def test_a_terminal_does_not_obey_what_a_model_says() -> None:
+    """Neither in the live view, nor line by line, nor where the words come as an advisor's reason."""
+    sly = "raise \x1b]0;title\x07\x1b[2Jlr\x9b31m"
+    told: list[Event] = [Said(0, "planner", sly), TrialStarted(0, Candidate(config(0), "planner", sly))]
+    console = Console(width=100, height=30, file=io.StringIO(), force_terminal=True, color_system=None)
+    live, lines = LiveView("digits", METRIC, Direction.MINIMIZE, console), list[str]()
+    plain = PlainView(METRIC, Direction.MINIMIZE, lines.append)
+    for event in told:
+        live(event)
+        plain(event)
+    console.print(live.drawn())
+    shown = "\n".join([*lines, console.file.getvalue()])  # type: ignore[attr-defined]
+    assert shown.count("raise") == 4
+    assert not set("\x1b\x07\x9b") & set(shown)
 
 
 @pytest.fixture
