@@ -57,8 +57,9 @@ def parse_script(script: Path) -> ast.Module:
     try:
         return ast.parse(script.read_bytes(), filename=str(script))
     except SyntaxError as error:
+        where = "it" if error.lineno is None else f"line {error.lineno}"  # a null byte has no line
         raise SpecError(
-            f"{script} must be Python {'.'.join(map(str, _version()))}, but line {error.lineno} is not: {error.msg}; "
+            f"{script} must be Python {'.'.join(map(str, _version()))}, but {where} is not: {error.msg}; "
             "write study.yaml by hand for other languages"
         ) from error
     except (ValueError, RecursionError, MemoryError) as error:
