@@ -64,7 +64,7 @@ def serve() -> Iterator[Serve]:
 def caller(spec: str, **options: Any) -> Caller:
     model = open_model(spec)
     assert model is not None
-    return Caller(model, name=spec, sleep=lambda _: None, **options)
+    return Caller(model, name=spec, **{"sleep": lambda _: None, **options})
 
 
 def test_a_cut_answer_is_asked_for_again_with_more_tokens(serve: Serve) -> None:
@@ -74,8 +74,7 @@ def test_a_cut_answer_is_asked_for_again_with_more_tokens(serve: Serve) -> None:
 
 def test_a_server_that_is_down_is_asked_again_and_told_so() -> None:
     pauses: list[float] = []
-    asked = caller("openai:m@http://127.0.0.1:1/v1", retries=2)
-    asked._sleep = pauses.append
+    asked = caller("openai:m@http://127.0.0.1:1/v1", retries=2, sleep=pauses.append)
     with pytest.raises(ModelDown, match="start it, or check its address"):
         asked.ask(PROMPT, SCHEMA)
     assert len(pauses) == 2
