@@ -19,8 +19,8 @@ def stoppable(words: str) -> Iterator[Callable[[], None]]:
     """Ctrl-C prints `words` and ends the command with `INTERRUPTED`.
 
     NumPy swallows a KeyboardInterrupt while it makes a string of an array's element, and makes a ValueError of one
-    while it reads a buffer: 3 in 100 were lost in a training. So the signal is noted besides, and the function given,
-    which is to be called between steps, raises a KeyboardInterrupt where one was lost.
+    while it reads a buffer. So the signal is noted besides, and the function given, which is to be called between
+    steps, raises a KeyboardInterrupt where one was lost. Any error after the signal counts as its doing.
     """
     noted = list[int]()
 

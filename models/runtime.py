@@ -149,8 +149,8 @@ def _waiting() -> Iterator[None]:
 def _leave_calls_behind() -> None:
     """End at once where Ctrl-C came during a call: C++ would crash while it tears down what the generation works on.
 
-    Of eight processes that ended so, four were ended by a segmentation fault. To close the connection first and wait
-    takes as long as the batch, some ten seconds of a long prompt.
+    Often that is a segmentation fault. To close the connection first and wait takes as long as the batch, some ten
+    seconds of a long prompt.
     """
     if _in_flight:
         sys.stdout.flush()

@@ -124,13 +124,19 @@ def stopping_at(finish: Callable[..., Trial], last: int) -> Callable[..., Trial]
     return finishing
 
 
-def test_an_outcome_that_was_not_recorded_is_not_run_again(make: Callable[..., Study]) -> None:
-    study, runner = make(), FunctionRunner(value)
+def killed(make: Callable[..., Study], runner: FunctionRunner) -> Study:
+    """The study, opened again after a kill between the outcome of trial 1 and its record."""
+    study = make()
     study.finish = stopping_at(study.finish, 1)  # type: ignore[method-assign]
     with pytest.raises(Stop):
         tune_study(study, runner, budget=Budget(trials=3), advisors=[Steps()], noise=0)
     study.close()
-    again = make()
+    return make()
+
+
+def test_an_outcome_that_was_not_recorded_is_not_run_again(make: Callable[..., Study]) -> None:
+    runner = FunctionRunner(value)
+    again = killed(make, runner)
     assert again.running(1) is not None
     tune_study(again, runner, budget=Budget(trials=3), advisors=[Steps()], noise=0)
     assert len(runner.runs) == 3
@@ -139,12 +145,8 @@ def test_an_outcome_that_was_not_recorded_is_not_run_again(make: Callable[..., S
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"attempt": 0}'])
 def test_a_damaged_outcome_is_none_and_its_trial_runs_again(make: Callable[..., Study], text: str) -> None:
-    study, runner = make(), FunctionRunner(value)
-    study.finish = stopping_at(study.finish, 1)  # type: ignore[method-assign]
-    with pytest.raises(Stop):
-        tune_study(study, runner, budget=Budget(trials=2), advisors=[Steps()], noise=0)
-    study.close()
-    again = make()
+    runner = FunctionRunner(value)
+    again = killed(make, runner)
     (again.trial_folder(1) / "outcome.json").write_text(text)
     tune_study(again, runner, budget=Budget(trials=2), advisors=[Steps()], noise=0)
     assert [(t.state, t.attempt) for t in again.finished] == [(State.COMPLETE, 0), (State.COMPLETE, 1)]
