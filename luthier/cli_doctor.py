@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from .consoles import open_console
 from .doctor import Check, examine
@@ -23,7 +23,8 @@ def print_report(as_json: bool) -> None:
 
 
 def _table(checks: list[Check]) -> Table:
-    table = Table("", "what", "found", "to do", box=None)
+    # A long path is told whole: it is to be looked up.
+    table = Table("", "what", Column("found", overflow="fold"), Column("to do", overflow="fold"), box=None)
     marks = {True: "[green]ok[/]", None: "[yellow]--[/]", False: "[red]no[/]"}
     for check in checks:
         table.add_row(marks[check.ok], check.name, escape(check.found), "" if check.ok else escape(check.remedy))

@@ -45,9 +45,10 @@ def list_models(json: Json = False) -> None:
 @models_app.command("pull", epilog="Example: luthier models pull qwen2.5-coder-1.5b")
 def pull_model(name: Annotated[str, typer.Argument(help="A name from `luthier models list`.")]) -> None:
     """Fetch a model file once; the pinned SHA-256 decides whether it is right. Ctrl-C and again: it goes on."""
-    from .models.files import CATALOGUE, path_of, present, pull
+    from .models.files import files_of, path_of, present, pull
 
-    if name in CATALOGUE and present(name):
+    files_of(name)  # an unknown name is told before there is a bar
+    if present(name):
         print(f"{name} is here already: {path_of(name)}")
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())

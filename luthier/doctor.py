@@ -31,7 +31,7 @@ class Check:
 def examine() -> list[Check]:
     """Run every check, in order. Takes a second or two; touches nothing but a temporary folder."""
     software: list[Callable[[], Check]] = [_python, _torch, _embedded, _models, _embedder, _ollama]
-    machine: list[Callable[[], Check]] = [_gpu, _sandbox, _energy, _disk]
+    machine: list[Callable[[], Check]] = [_gpu, _sandbox, _energy, _disk, _folder, _memory]
     return [check() for check in software + machine]
 
 
@@ -115,6 +115,35 @@ def _energy() -> Check:
     locked = "only root may read the processor's counter" if POWERCAP.is_dir() else "the processor has no counter here"
     remedy = f"{locked}; pip install 'luthier[energy]' reads an NVIDIA GPU's"
     return Check("energy", bool(found) or None, found or "not measured", "" if found else remedy)
+
+
+def _folder() -> Check:
+    """Where models are put. What is there says nothing while the folder is to be made."""
+    from .models.catalogue import models_dir
+
+    folder = models_dir()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if there.is_dir() and os.access(there, os.W_OK):
+        return Check("model folder", True, f"{folder}, {shutil.disk_usage(there).free / 2**30:.1f} GiB free")
+    fault = "is not writable" if there.is_dir() else "is no folder"
+    return Check("model folder", False, f"{folder}: {there} {fault}", "set LUTHIER_HOME to a folder of yours")
+
+
+def _memory() -> Check:
+    from .memory.errors import MemoryFault
+    from .memory.place import memory_path
+    from .memory.sqlite_store import SQLiteStore
+
+    if not (path := memory_path()).exists():
+        return Check("memory", None, f"none yet at {path}", "luthier tune makes one")
+    try:
+        store = SQLiteStore(path)
+    except MemoryFault as error:
+        return Check("memory", False, str(path), str(error))
+    try:
+        return Check("memory", True, f"{store.count():,} notes at {path}")
+    finally:
+        store.close()
 
 
 def _disk() -> Check:

@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 
 from luthier.cli import app
 from luthier.cli_tune import unfinished
+from luthier.doctor import Check, _folder, _memory
+from luthier.memory.sqlite_store import SQLiteStore
 from luthier.trials.records import Candidate, Cause, Direction, Failure, Outcome, State
 from luthier.trials.space import Choice, Space
 from luthier.trials.spec import Budget
@@ -222,4 +224,22 @@ def test_doctor_and_models_list_speak_json(folder: Path) -> None:
     assert {"Python", "PyTorch", "sandbox", "energy", "disk", "Ollama"} <= set(names)
     rows = json.loads(luthier(folder, "models", "list", "--json").stdout)
     assert {"qwen2.5-coder-1.5b", "smollm2-135m"} <= {row["name"] for row in rows}
-    assert luthier(folder, "models", "pull", "nonsense").returncode == 2
+    wrong = luthier(folder, "models", "pull", "nonsense")
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+
+
+def test_doctor_says_where_models_and_memory_cannot_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("no database, and no folder")
+    monkeypatch.setenv("LUTHIER_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("LUTHIER_MEMORY", str(tmp_path / "file"))
+    folder, memory = _folder(), _memory()
+    assert (folder.ok, memory.ok) == (False, False)
+    assert "is no folder" in folder.found
+    assert "LUTHIER_HOME" in folder.remedy
+    assert str(tmp_path / "file") in memory.found
+    monkeypatch.setenv("LUTHIER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("LUTHIER_MEMORY", str(tmp_path / "memory.db"))
+    assert (_folder().ok, _memory().ok) == (True, None)
+    SQLiteStore(tmp_path / "memory.db").close()
+    assert _memory() == Check("memory", True, f"0 notes at {tmp_path / 'memory.db'}")
+    assert not (tmp_path / "home").exists()
