@@ -66,7 +66,7 @@ class Extrapolator:
 
     def forecast(self, steps: Sequence[float], costs: Sequence[float]) -> Forecast | None:
         """Where a curve will end; None while it is too short to say, and beyond the step at which the others ended."""
-        progress = self._own.progress(steps)
+        progress = self._own.axis.shares(steps)
         now = float(progress[-1])
         if len(progress) < MIN_REPORTS or not 0 < now < 1:
             return None
@@ -98,27 +98,45 @@ def regression(x: np.ndarray, y: np.ndarray, at: float) -> tuple[float, float, f
     return slope * at, math.sqrt(squares / freedom * (1 / here + at * at / precision)), freedom
 
 
+@dataclass(frozen=True)
+class Axis:
+    """From steps to shares of a training."""
+
+    first: float  # the usual first step,
+    end: float  # the usual last one,
+    gap: float  # and the steps from one report to the next
+
+    @classmethod
+    def of(cls, curves: Sequence[Curve]) -> Axis:
+        """The axis on which finished curves end at 1.
+
+        Raises:
+            ValueError: without any.
+        """
+        if not curves:
+            raise ValueError("a forecast needs at least one finished curve, but got none")
+        first = float(np.median([curve.steps[0] for curve in curves]))
+        end = float(np.median([curve.steps[-1] for curve in curves]))
+        return cls(first, end, max((end - first) / max(float(np.median([len(c.steps) for c in curves])) - 1, 1), 1e-9))
+
+    def shares(self, steps: Sequence[float]) -> np.ndarray:
+        """The share of a training that each step completes; shape as `steps`."""
+        passed = np.asarray(steps, dtype=float) - self.first + self.gap
+        share: np.ndarray = passed / (self.end - self.first + self.gap)
+        return share
+
+
 class _Study:
     """Finished curves on common axes: progress from 0 to 1 at the usual last step, costs in scales from the goal."""
 
     def __init__(self, curves: Sequence[Curve]) -> None:
-        if not curves:
-            raise ValueError("a forecast needs at least one finished curve, but got none")
-        self._first = float(np.median([curve.steps[0] for curve in curves]))
-        self._end = float(np.median([curve.steps[-1] for curve in curves]))
-        self._gap = max((self._end - self._first) / max(float(np.median([len(c.steps) for c in curves])) - 1, 1), 1e-9)
+        self.axis = Axis.of(curves)
         finals = [curve.costs[-1] if curve.final is None else curve.final for curve in curves]
         self._goal = float(min(finals))
         ways = [min(abs(curve.costs[0] - self._goal), LARGEST) for curve in curves]
         self._scale = max(float(np.median(ways)), 1e-12 * (abs(self._goal) or 1.0))
         self.finals = self.scaled(finals)
-        self._curves = [(self.progress(curve.steps), self.scaled(curve.costs)) for curve in curves]
-
-    def progress(self, steps: Sequence[float]) -> np.ndarray:
-        """The share of a training that each step completes."""
-        passed = np.asarray(steps, dtype=float) - self._first + self._gap
-        share: np.ndarray = passed / (self._end - self._first + self._gap)
-        return share
+        self._curves = [(self.axis.shares(curve.steps), self.scaled(curve.costs)) for curve in curves]
 
     def scaled(self, costs: Sequence[float], far: float = FAR) -> np.ndarray:
         """Costs above the goal in scales, `far` at most on either side."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -151,3 +151,9 @@ def best_trial(trials: list[Trial], direction: Direction) -> Trial | None:
     """The complete trial with the best value, the earliest of equals; None when there is none."""
     done = [t for t in trials if t.state is State.COMPLETE and t.value is not None]
     return max(done, key=lambda t: (direction.sign * (t.value or 0.0), -t.number), default=None)
+
+
+def ended(trials: Iterable[Trial]) -> list[tuple[Trial, float]]:
+    """The complete trials with their values, where these are finite."""
+    valued = [(trial, trial.value) for trial in trials if trial.state is State.COMPLETE and trial.value is not None]
+    return [(trial, value) for trial, value in valued if math.isfinite(value)]

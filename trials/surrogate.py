@@ -44,15 +44,15 @@ class Surrogate:
         top, median = float(values.max()), float(np.median(values))
         self._unit = (top - median) / (self._best - float(np.median(scores))) if top > median else math.inf
         centred = points - CENTRE
-        self._members = [_process(theta, centred, scores) for theta in _posterior(centred, scores, rng)]
+        thetas = posterior(lambda theta: log_likelihood(_kernel(theta), centred, scores), *_prior(points.shape[1]), rng)
+        self._members = [_process(theta, centred, scores) for theta in thetas]
 
     def expected_improvement(self, points: np.ndarray) -> np.ndarray:
         """By how much each of `points`, shape (m, d), is expected to beat the best value; shape (m,)."""
         total = np.zeros(len(points))
         for member in self._members:
             mean, deviation = member.predict(points - CENTRE, return_std=True)
-            z = (mean - self._best) / deviation
-            total += deviation * (z * norm.cdf(z) + norm.pdf(z))
+            total += expected_gain(mean, deviation, self._best)
         improvement: np.ndarray = total / len(self._members)
         return improvement
 
@@ -101,24 +101,40 @@ def log_likelihood(kernel: Kernel, points: np.ndarray, scores: np.ndarray) -> fl
     return float(-half - np.log(np.diag(lower)).sum() - len(scores) / 2 * np.log(2 * np.pi))
 
 
-def _posterior(points: np.ndarray, scores: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draws of theta, shape (MEMBERS, d + 3): likely ones of the prior's, each moved on by a few Metropolis steps."""
-    d = points.shape[1]
-    # Of the logarithms of scale, length scales, trend and noise, all in units of the standardised values.
-    mean = np.array([0.0, *[np.log(LENGTH * np.sqrt(d))] * d, 0.0, -8.0])
-    spread = np.array([0.5, *[0.8] * d, 1.5, 1.5])
+def expected_gain(mean: np.ndarray, deviation: np.ndarray, best: float) -> np.ndarray:
+    """By how much what is normal with these, of one shape, is expected to exceed `best` (Jones et al. 1998)."""
+    z = (mean - best) / deviation
+    gain: np.ndarray = deviation * (z * norm.cdf(z) + norm.pdf(z))
+    return gain
 
-    def likelihood(thetas: np.ndarray) -> np.ndarray:
-        return np.array([log_likelihood(_kernel(theta), points, scores) for theta in thetas])
 
-    drawn = rng.standard_normal((DRAWS, d + 3))  # in units of the prior
-    known = likelihood(mean + spread * drawn)
+def posterior(
+    likelihood: Callable[[np.ndarray], float], mean: np.ndarray, spread: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Draws of a kernel's settings, shape (MEMBERS, k): likely ones of the prior's, each moved on by a few Metropolis
+    steps.
+
+    Args:
+        likelihood: the logarithm, of settings of shape (k,); -inf where they are impossible.
+        mean, spread: of the normal prior, each of shape (k,).
+    """
+
+    def likelihoods(units: np.ndarray) -> np.ndarray:
+        return np.array([likelihood(mean + spread * row) for row in units])
+
+    drawn = rng.standard_normal((DRAWS, len(mean)))  # in units of the prior
+    known = likelihoods(drawn)
     weights = np.exp(known - known.max())
     kept = rng.choice(DRAWS, MEMBERS, p=weights / weights.sum())
-    members: np.ndarray = mean + spread * _walk(
-        drawn[kept], known[kept], lambda units: likelihood(mean + spread * units), rng
-    )
+    members: np.ndarray = mean + spread * _walk(drawn[kept], known[kept], likelihoods, rng)
     return members
+
+
+def _prior(d: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of the logarithms of scale, length scales, trend and noise, in units of the standardised
+    values; each of shape (d + 3,)."""
+    mean = np.array([0.0, *[np.log(LENGTH * np.sqrt(d))] * d, 0.0, -8.0])
+    return mean, np.array([0.5, *[0.8] * d, 1.5, 1.5])
 
 
 def _walk(
