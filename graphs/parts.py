@@ -16,12 +16,13 @@ from ..predictor.derived import Derived
 from ..predictor.records import WorkflowLog
 from ..predictor.workflow import Workflow
 from ..trials.advisor import Advisor
+from ..trials.advisors import reading_curves
 from ..trials.records import Candidate, Trial
 from ..trials.runner import Runner
 from ..trials.space import Space
 from ..trials.spec import Budget
 from ..trials.study import Study
-from .budgets import Spent, left, rest, spent
+from .budgets import Spent, left, rest, short_of_time, spent
 from .candidates import candidates_for
 from .events import Event, Listener, Said, Warned, ignore
 from .features import features_of
@@ -155,6 +156,11 @@ class Parts:
             self._steps = self.gates.worth(space, self.trials, self.study.direction, self.study.metric)
         return self._steps
 
+    @property
+    def hurried(self) -> bool:
+        """Whether trainings are stopped early, and hours are short."""
+        return self.stop_early and short_of_time(self.trials, self.used, self.budget)
+
     def candidates(self, number: int, skips: Sequence[Skip] = ()) -> list[Candidate]:
         """The advisors' candidates for this trial beside what gate 2 skipped, best advisor first; never empty.
 
@@ -163,8 +169,10 @@ class Parts:
         """
         if self._candidates is None or self._candidates[0] != len(skips):
             several = self.workflow.chooses and (self.caller is not None or not self.workflow.uses_model)
+            known = self.recalled.advisors
+            advisors = reading_curves(known, self.study.metric) if self.hurried else known
             found = candidates_for(
-                self.study, self.trials, number, self.recalled.advisors, several=several, warn=self.warn, skips=skips
+                self.study, self.trials, number, advisors, several=several, warn=self.warn, skips=skips
             )
             self._candidates = (len(skips), found)
         return self._candidates[1]

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..agents.coder import repair
 from ..models.errors import ModelError
 from ..predictor.workflow import Node
+from ..trials.advisor import seed_for
+from ..trials.bayes import LIMIT
 from ..trials.command import CommandRunner
 from ..trials.errors import SpecError, StudyError
 from ..trials.records import Candidate, Cause, Outcome
 from ..trials.records import State as Ended
 from ..trials.runner import OnReport, Runner
 from ..trials.space import Space
-from ..trials.stopping import HOPELESS, HURRIED, Stopper
+from ..trials.stopping import HURRIED, Stopper
 from ..trials.study import Study
 from ..trials.worker import CallableRunner
 from .accounts import at_begin, so_far
-from .budgets import short_of_time
 from .events import Reported, TrialStarted
 from .outcomes import forget_outcome, read_outcome, write_outcome
 from .parts import Parts
 from .state import State, Update, say
+
+if TYPE_CHECKING:
+    from ..trials.curve_study import CurveOutlook
 
 MAX_REPAIRS = 2  # a trial
 SETUP = (Cause.NO_METRIC, Cause.NOT_FOUND)  # of trial 0: the study file is wrong, not the configuration
@@ -90,7 +97,7 @@ def _run(parts: Parts, state: State, candidate: Candidate) -> Outcome:
     number, folder = state["number"], parts.study.trial_folder(state["number"])
     if not state.get("repairs"):
         parts.tell(TrialStarted(number, candidate, state["attempt"]))
-    stopper = _stopper(parts) if parts.stop_early and number else None
+    stopper = _stopper(parts, candidate) if parts.stop_early and number else None
     outcome = parts.runner.run(candidate.config, folder, on_report=_listener(parts, number, stopper))
     if number == 0 and outcome.failure is not None and outcome.failure.cause in SETUP:
         raise StudyError(f"the first run did not work: {outcome.failure.detail}")
@@ -109,10 +116,24 @@ def _may_repair(parts: Parts, state: State, outcome: Outcome) -> bool:
     return bool(parts.runner.declared) and len(state.get("repairs", [])) < MAX_REPAIRS
 
 
-def _stopper(parts: Parts) -> Stopper:
-    study, noise = parts.study, parts.context().noise.deviation
-    hopeless = HURRIED if short_of_time(parts.trials, parts.used, parts.budget) else HOPELESS
-    return Stopper(study.direction, study.metric, parts.trials, noise=noise or 0.0, hopeless=hopeless)
+def _stopper(parts: Parts, candidate: Candidate) -> Stopper:
+    study, noise = parts.study, parts.context().noise.deviation or 0.0
+    if not parts.hurried:
+        return Stopper(study.direction, study.metric, parts.trials, noise=noise)
+    outlook = _outlook(parts, candidate, noise)
+    return Stopper(study.direction, study.metric, parts.trials, noise=noise, hopeless=HURRIED, outlook=outlook)
+
+
+def _outlook(parts: Parts, candidate: Candidate, noise: float) -> CurveOutlook | None:
+    """What the study's curves will say of this one; None while they are too few, or too many to be quick."""
+    study, space = parts.study, parts.study.space
+    if space is None or len(parts.trials) >= LIMIT:
+        return None
+    from ..trials.curve_study import CurveOutlook, CurveStudy  # scikit-learn takes a second to import
+
+    rng = np.random.default_rng(seed_for(study.seed, len(parts.trials), "outlook"))
+    read = CurveStudy.of(space, parts.trials, study.direction, study.metric, rng)
+    return None if read is None else CurveOutlook(read, candidate.config, noise)
 
 
 def _listener(parts: Parts, number: int, stopper: Stopper | None) -> OnReport:

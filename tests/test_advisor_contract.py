@@ -38,7 +38,8 @@ def past(space: Space, n: int = 12, seed: int = 5) -> PastStudy:
 
 
 TRANSFER = TransferAdvisor([past(SPACE), past(SPACE, seed=6), past(SMALL)])
-ADVISORS = [DefaultAdvisor(), TRANSFER, BayesAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor(), RandomAdvisor()]
+BAYES = [BayesAdvisor(), BayesAdvisor("loss")]
+ADVISORS = [DefaultAdvisor(), TRANSFER, *BAYES, GPAdvisor(), TPEAdvisor(), LocalAdvisor(), RandomAdvisor()]
 
 
 def history(n: int, seed: int = 0, failures: bool = True) -> list[Trial]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,6 +33,18 @@ def earlier(count: int, sign: float = 1.0, scale: float = 1.0, curve: list[float
 def stopped_at(curve: list[float], done: list[Trial], sign: float = 1.0, scale: float = 1.0) -> int | None:
     stopper = Stopper(Direction.MINIMIZE if sign > 0 else Direction.MAXIMIZE, "loss", done)
     return next((step for step, value in enumerate(curve) if stopper.should_stop(step, sign * scale * value)), None)
+
+
+class Opinion:
+    """A second opinion that is always the same."""
+
+    def __init__(self, chance: float | None) -> None:
+        self._chance, self.expected = chance, -7.0
+        self.asked: list[tuple[list[float], list[float]]] = []
+
+    def chance(self, steps: Sequence[float], values: Sequence[float]) -> float | None:
+        self.asked.append((list(steps), list(values)))
+        return self._chance
 
 
 class TestStopper:
@@ -92,6 +105,21 @@ class TestStopper:
     def test_zero_as_the_chance_stops_nothing(self) -> None:
         stopper = Stopper(Direction.MINIMIZE, "loss", earlier(8), hopeless=0.0)
         assert not any(stopper.should_stop(step, 5.0) for step in range(12))
+
+    @pytest.mark.parametrize(("chance", "stopped"), [(0.04, True), (0.06, False), (None, False)])
+    def test_a_second_opinion_may_stop_what_the_curve_alone_does_not(self, chance: float | None, stopped: bool) -> None:
+        outlook = Opinion(chance)
+        stopper = Stopper(Direction.MAXIMIZE, "loss", earlier(8, sign=-1.0), hopeless=0.05, outlook=outlook)
+        told = [stopper.should_stop(step, -0.9 * value) for step, value in enumerate(GOOD)]
+        assert told == [False] * (MIN_REPORTS - 1) + [stopped] * (len(GOOD) - MIN_REPORTS + 1)
+        assert (stopper.expected == -7.0) is stopped
+        assert outlook.asked[0] == ([0.0, 1.0, 2.0], pytest.approx([-0.9 * value for value in GOOD[:3]]))
+
+    def test_a_second_opinion_is_not_asked_where_nothing_has_finished(self) -> None:
+        outlook = Opinion(0.0)
+        stopper = Stopper(Direction.MINIMIZE, "loss", [], outlook=outlook)
+        assert not any(stopper.should_stop(step, 5.0) for step in range(12))
+        assert not outlook.asked
 
     def test_irregular_steps_and_reports_of_other_metrics(self) -> None:
         steps = (10, 20, 50, 80, 100)

@@ -330,6 +330,20 @@ def test_where_hours_are_short_a_training_is_stopped_sooner_than_where_trials_ar
     assert steps["hours"] < steps["time enough"] == steps["trials"] < 13
 
 
+def test_where_hours_are_short_the_curves_of_all_trials_are_read(tmp_path: Path) -> None:
+    found = {}
+    for name, budget, stop_early in (
+        ("trials", Budget(trials=6), True),
+        ("hours", Budget(trials=99, hours=2.0), True),
+        ("all run whole", Budget(trials=99, hours=4.5), False),
+    ):
+        one = Study.create(tmp_path / name, name=name, space=SPACE, metric="loss", direction=Direction.MINIMIZE)
+        tune_study(one, HourLong(), budget=budget, noise=0, stop_early=stop_early)
+        found[name] = [trial.reason for trial in one.finished]
+    assert not any("curves" in reason for reason in (*found["trials"], *found["all run whole"]))
+    assert "over the curves of 3 trials" in found["hours"][3]
+
+
 @pytest.mark.parametrize(
     ("seconds", "hours", "short"),
     [

@@ -104,6 +104,11 @@ def default_advisors() -> list[Advisor]:
     return [DefaultAdvisor(), BayesAdvisor(), GPAdvisor(), TPEAdvisor(), LocalAdvisor()]
 
 
+def reading_curves(advisors: Sequence[Advisor], metric: str) -> list[Advisor]:
+    """The advisors, the Gaussian process reading the metric's curves."""
+    return [BayesAdvisor(metric) if isinstance(advisor, BayesAdvisor) else advisor for advisor in advisors]
+
+
 def with_advisor(advisors: Sequence[Advisor], another: Advisor) -> list[Advisor]:
     """The advisors and another one at its place in `ORDER`."""
     place = next((i for i, a in enumerate(advisors) if _rank(a.name) > _rank(another.name)), len(advisors))

@@ -9,20 +9,30 @@ import numpy as np
 
 from .records import Candidate, Config, Direction, State, Trial, best_trial
 from .sampling import Key, is_new, near, observed
-from .search import encoded, search
+from .search import Judge, encoded, search
 from .space import Space
 
-STARTUP = 4  # trials before the process, the default among them
+STARTUP = 4  # trials before the process, the default among them,
+CURVE_STARTUP = 3  # and before the one over curves
 LIMIT = 100  # trials; beyond them a proposal takes a second, and TPE is as good
-STREAK = 5  # trials stopped on the way, none complete since, from which every other one is a look elsewhere
+STREAK = 5  # trials stopped on the way, none complete since, from which every other one is a look elsewhere,
+PATIENCE = 10  # and from which curves have promised too much to be read for the next
 START_SPREAD = 0.25  # of each (log) range: standard deviation of a start point around the default
 TRIES = 50  # draws for one start point
 
 
 class BayesAdvisor:
-    """Expected improvement under a Gaussian process averaged over its kernel's posterior; start points before that."""
+    """Expected improvement under a Gaussian process averaged over its kernel's posterior; start points before that.
+
+    Args:
+        metric: whose curves the process is to read, and not their ends alone; where hours are short and trainings are
+            stopped on the way, that is most of what is known.
+    """
 
     name = "bayes"
+
+    def __init__(self, metric: str | None = None) -> None:
+        self._metric = metric
 
     def advise(
         self, space: Space, trials: Sequence[Trial], direction: Direction, *, seed: int, n: int = 1
@@ -40,16 +50,34 @@ class BayesAdvisor:
         if len(trials) >= LIMIT:
             return []
         known = observed(trials, direction)
-        if len(trials) < STARTUP or len(known) < 2:
+        if len(trials) < (STARTUP if self._metric is None else CURVE_STARTUP) or len(known) < 2:
             return [Candidate(c, self.name, why) for c, why in _start_points(space, trials, direction, seen, rng, n)]
-        from .surrogate import Surrogate  # scikit-learn takes a second to import
-
         units = np.array([space.to_unit(trial.config) for trial, _ in known])
         values = direction.sign * np.array([value for _, value in known])
-        model = Surrogate(np.array([encoded(space, trial.config) for trial, _ in known]), values, rng)
+        model, over = self._model(space, trials, direction, known, rng)
         found = search(space, model, units[int(np.argmax(values))], seen, rng)
-        reason = f"a Gaussian process over {len(trials)} trials, under many kernels, expects the most improvement here"
+        reason = f"a Gaussian process over {over}, under many kernels, expects the most improvement here"
         return [Candidate(config, self.name, reason) for config in found[:n]]
+
+    def _model(
+        self,
+        space: Space,
+        trials: Sequence[Trial],
+        direction: Direction,
+        known: Sequence[tuple[Trial, float]],
+        rng: np.random.Generator,
+    ) -> tuple[Judge, str]:
+        """The process, and what it is over."""
+        from .curve_study import CurveStudy  # scikit-learn takes a second to import
+        from .surrogate import Surrogate
+
+        if self._metric is not None and _stopped(trials) < PATIENCE:
+            read = CurveStudy.of(space, trials, direction, self._metric, rng)
+            if read is not None:
+                return read.model, f"the curves of {len(trials)} trials"
+        values = direction.sign * np.array([value for _, value in known])
+        points = np.array([encoded(space, trial.config) for trial, _ in known])
+        return Surrogate(points, values, rng), f"{len(trials)} trials"
 
 
 def _stopped(trials: Sequence[Trial]) -> int:

@@ -1,0 +1,93 @@
+"""A study whose curves are read: what its advisors and its stop ask of the process over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import LinAlgError
+
+from .curve_surrogate import CurveSurrogate
+from .extrapolation import Axis, Curve
+from .readings import SHARES, Readings, Run, Scale, read, runs_of
+from .records import Config, Direction, Trial, ended
+from .search import encoded
+from .space import Space
+
+LEAST_RUNS = 2  # trials, before the curves are compared
+
+
+@dataclass(frozen=True)
+class CurveStudy:
+    """The finished trials of a study and the process over their curves."""
+
+    space: Space
+    sign: int  # of the direction
+    axis: Axis
+    runs: list[Run]
+    scale: Scale
+    points: np.ndarray  # (n, d), encoded
+    model: CurveSurrogate
+
+    @classmethod
+    def of(
+        cls, space: Space, trials: Sequence[Trial], direction: Direction, metric: str, rng: np.random.Generator
+    ) -> CurveStudy | None:
+        """None while fewer than `LEAST_RUNS` trials are finished, or none is complete with a curve.
+
+        Args:
+            trials: the finished ones.
+            rng: for the kernel's settings.
+        """
+        axis = axis_of(trials, metric)
+        if len(trials) < LEAST_RUNS or axis is None:
+            return None
+        runs = runs_of(trials, direction, metric, axis)
+        scale = Scale.of(runs)
+        points = np.array([encoded(space, trial.config) for trial in trials])
+        model = CurveSurrogate.drawn(points, Readings.of(runs, scale), rng)
+        return cls(space, direction.sign, axis, runs, scale, points, model)
+
+    def beside(self, config: Config, steps: Sequence[float], values: Sequence[float]) -> CurveSurrogate:
+        """The process once a training has shown these values, finite and not empty."""
+        run = read(self.axis, steps, [self.sign * value for value in values])
+        points = np.concatenate([self.points, encoded(self.space, config)[None]])
+        return self.model.given(points, Readings.of([*self.runs, run], self.scale))
+
+
+def axis_of(trials: Sequence[Trial], metric: str) -> Axis | None:
+    """The axis on which complete trials end at 1; None without a curve of two reports among them."""
+    known = [trial.trajectory.curve(metric) for trial, _ in ended(trials)]
+    curves = [Curve([step for step, _ in curve], [value for _, value in curve]) for curve in known if len(curve) > 1]
+    return Axis.of(curves) if curves else None
+
+
+class CurveOutlook:
+    """What the curves of all trainings tell of one that runs; see `Outlook`.
+
+    Args:
+        config: of the training.
+        noise: by how much a value must be better to count as better, in units of the metric.
+    """
+
+    def __init__(self, study: CurveStudy, config: Config, noise: float = 0.0) -> None:
+        self._study, self._config = study, config
+        self._goal = float(study.scale.scores(np.array(study.scale.top + noise)))
+        self._point = encoded(study.space, config)[None]
+        self._reached = 0  # of `SHARES`
+        self.expected: float | None = None
+
+    def chance(self, steps: Sequence[float], values: Sequence[float]) -> float | None:
+        """See `Outlook.chance`; asked of the process once for each of `SHARES`, since more often is no news."""
+        share = float(self._study.axis.shares(steps[-1:])[0])
+        reached = int(np.searchsorted(SHARES, share, side="right"))
+        if reached <= self._reached or share >= 1:
+            return None
+        self._reached = reached
+        try:
+            model = self._study.beside(self._config, steps, values)
+        except LinAlgError:  # a script waits for the answer
+            return None
+        self.expected = self._study.sign * self._study.scale.value(float(model.expected(self._point)[0]))
+        return float(model.chance_above(self._point, self._goal)[0])

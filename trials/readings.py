@@ -1,0 +1,125 @@
+"""What the curves of a study's trainings have shown, on common axes: how far each was, and how good. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .extrapolation import Axis
+from .records import Direction, State, Trial, ended
+
+SHARES = (0.05, 0.1, 0.15, 0.25, 0.4, 0.65)  # of a training: where a curve is read, so that no long one costs more
+NEARLY = 0.99  # of a training: where the end counts as not reached
+STEADY = 2.0  # ways from the median end up to the best: below, scores fall with the logarithm only
+FAR = 1e6  # such ways: no value lies farther
+LEAST_SPREAD = 0.3  # such ways: the unit of scores
+LARGEST = 1e300  # a way: products with scores are finite
+EQUAL = 1e-9  # of the best value: ends that differ by less are equal
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: the shares of it at which it was read, increasing, the last 1 where it ended; and the values
+    there, higher is better. Both of shape (k,), k >= 1."""
+
+    shares: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Readings:
+    """All readings of some runs."""
+
+    owner: np.ndarray  # (n,), the run's place
+    share: np.ndarray  # (n,), in (0, 1]
+    score: np.ndarray  # (n,), about 0 and 1 among the ends
+    best: float  # the score of the best end
+
+    @classmethod
+    def of(cls, runs: Sequence[Run], scale: Scale) -> Readings:
+        """Of runs, in their order."""
+        return cls(
+            np.repeat(np.arange(len(runs)), [len(run.shares) for run in runs]),
+            np.concatenate([run.shares for run in runs]),
+            scale.scores(np.concatenate([run.values for run in runs])),
+            float(scale.scores(np.array(scale.top))),
+        )
+
+
+@dataclass(frozen=True)
+class Scale:
+    """From values, higher is better, to scores: mean 0 and deviation 1 among the ends, and how bad the bad are tells
+    little."""
+
+    top: float
+    way: float  # from the median end up to the best
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    @classmethod
+    def of(cls, runs: Sequence[Run]) -> Scale:
+        """The scale of a study's runs, at least one of which ended."""
+        ends = np.array([run.values[-1] for run in runs])
+        top = max(float(run.values[-1]) for run in runs if run.shares[-1] == 1)
+        plain = cls(top, _way(top, runs))
+        scores = plain.scores(ends)
+        return cls(plain.top, plain.way, float(scores.mean()), max(float(scores.std()), LEAST_SPREAD))
+
+    def scores(self, values: np.ndarray) -> np.ndarray:
+        """Of values; shape as given."""
+        with np.errstate(over="ignore"):
+            below = np.clip((self.top - values) / self.way, -FAR, FAR)
+        steady = np.where(below < STEADY, below, STEADY + np.log1p(np.maximum(below - STEADY, 0.0)))
+        return np.asarray((-steady - self.mean) / self.deviation)
+
+    def value(self, score: float) -> float:
+        """What has a score: the other way round."""
+        below = -(score * self.deviation + self.mean)
+        far = math.log(FAR)  # as a logarithm: no finite value has a score beyond it
+        return self.top - self.way * (below if below < STEADY else STEADY + math.expm1(min(below - STEADY, far)))
+
+
+def _way(top: float, runs: Sequence[Run]) -> float:
+    """From the median end up to the best; where they are equal, what curves that began elsewhere went."""
+    with np.errstate(over="ignore"):
+        way = abs(top - float(np.median([run.values[-1] for run in runs])))
+        ways = np.array([abs(top - run.values[0]) for run in runs])
+    least = EQUAL * abs(top)
+    if way <= least:
+        way = float(np.median(ways[ways > least])) if (ways > least).any() else 0.0
+    return min(way, LARGEST) or 1.0
+
+
+def runs_of(trials: Sequence[Trial], direction: Direction, metric: str, axis: Axis) -> list[Run]:
+    """A run of each finished trial, one of which has ended. What failed ended as the worst of those did."""
+    ends = {trial.number: value for trial, value in ended(trials)}
+    worst = direction.worst(list(ends.values()))
+    found = []
+    for trial in trials:
+        curve = trial.trajectory.curve(metric)
+        steps, values = [step for step, _ in curve], [direction.sign * value for _, value in curve]
+        if trial.number in ends:
+            found.append(read(axis, steps, values, end=direction.sign * ends[trial.number]))
+        elif trial.state is State.PRUNED and curve:
+            found.append(read(axis, steps, values))
+        else:
+            found.append(Run(np.ones(1), np.array([direction.sign * worst])))
+    return found
+
+
+def read(axis: Axis, steps: Sequence[float], values: Sequence[float], end: float | None = None) -> Run:
+    """A curve at the first report from each of `SHARES` on, and its last or, where it ended, its end.
+
+    Args:
+        values: higher is better, finite, as long as `steps`; neither empty without an end.
+    """
+    shares = np.minimum(axis.shares(steps), NEARLY)
+    places = sorted({int(np.searchsorted(shares, share)) for share in SHARES})
+    kept = [place for place in places if place < len(shares) - 1]
+    if end is None:
+        kept.append(len(shares) - 1)
+    tail = ([], []) if end is None else ([1.0], [end])
+    return Run(np.array([*shares[kept], *tail[0]]), np.array([*np.asarray(values, float)[kept], *tail[1]]))
