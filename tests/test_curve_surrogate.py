@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern, WhiteKernel
 
-from luthier.trials.bayes import BayesAdvisor
+from luthier.trials.bayes import PATIENCE, BayesAdvisor
 from luthier.trials.curve_study import CurveOutlook, CurveStudy, axis_of
 from luthier.trials.curve_surrogate import JITTER, _Member, _Settings
 from luthier.trials.extrapolation import Axis, Curve
@@ -154,6 +154,22 @@ class TestAdvisor:
         assert "a random point" in reasons[0]
         assert "the curves of 3 trials" in reasons[1]
 
+    def test_where_there_are_no_curves_it_is_as_if_none_were_asked_for(self) -> None:
+        for n in (1, 3, 6):
+            trials = [complete(i, {**SPACE.default(), "units": 20 + i}, float(i)) for i in range(n)]
+            plain, read_too = (
+                advisor.advise(SPACE, trials, Direction.MINIMIZE, seed=1)
+                for advisor in (BayesAdvisor(), BayesAdvisor("loss"))
+            )
+            assert plain == read_too
+
+    def test_after_ten_stopped_in_a_row_the_ends_are_searched_again(self) -> None:
+        trials = study([1.0], n_stopped=PATIENCE + 1)
+        (candidate,) = BayesAdvisor("loss").advise(SPACE, trials, Direction.MINIMIZE, seed=1)
+        assert "random point" in candidate.reason  # every other one
+        (candidate,) = BayesAdvisor("loss").advise(SPACE, trials[:-1], Direction.MINIMIZE, seed=1)
+        assert f"over {PATIENCE + 1} trials" in candidate.reason
+
     def test_what_was_stopped_at_once_is_left_alone(self) -> None:
         """All that is known of large values of `lr` is three reports each, and that they are behind."""
         rng = np.random.default_rng(0)
@@ -178,6 +194,11 @@ class TestReadings:
 
     def test_what_goes_on_beyond_the_usual_end_has_not_ended(self) -> None:
         assert read(AXIS, range(50), [0.0] * 50).shares[-1] == NEARLY
+
+    def test_what_begins_before_the_usual_first_step_has_done_nothing_yet(self) -> None:
+        late = Axis.of([Curve([100, 120, 140], [0.0] * 3)])
+        assert read(late, [10], [1.0]).shares.tolist() == [0.0]
+        assert np.isfinite(_Settings.of(SETTINGS).way(np.array([0.0, 0.0, 1.0]))).all()
 
     def test_trials_without_a_curve_have_their_end_and_failed_ones_the_worst(self) -> None:
         trials = [complete(0, {}, 1.0), complete(1, {}, 3.0), failed(2, {}), Trial(3, {}, State.PRUNED)]

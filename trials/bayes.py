@@ -50,34 +50,34 @@ class BayesAdvisor:
         if len(trials) >= LIMIT:
             return []
         known = observed(trials, direction)
-        if len(trials) < (STARTUP if self._metric is None else CURVE_STARTUP) or len(known) < 2:
-            return [Candidate(c, self.name, why) for c, why in _start_points(space, trials, direction, seen, rng, n)]
         units = np.array([space.to_unit(trial.config) for trial, _ in known])
         values = direction.sign * np.array([value for _, value in known])
-        model, over = self._model(space, trials, direction, known, rng)
+        over, model = f"the curves of {len(trials)} trials", self._of_curves(space, trials, direction, rng)
+        if model is None:
+            if len(trials) < STARTUP or len(known) < 2:
+                start = _start_points(space, trials, direction, seen, rng, n)
+                return [Candidate(config, self.name, reason) for config, reason in start]
+            over, model = f"{len(trials)} trials", _of_ends(space, known, values, rng)
         found = search(space, model, units[int(np.argmax(values))], seen, rng)
         reason = f"a Gaussian process over {over}, under many kernels, expects the most improvement here"
         return [Candidate(config, self.name, reason) for config in found[:n]]
 
-    def _model(
-        self,
-        space: Space,
-        trials: Sequence[Trial],
-        direction: Direction,
-        known: Sequence[tuple[Trial, float]],
-        rng: np.random.Generator,
-    ) -> tuple[Judge, str]:
-        """The process, and what it is over."""
+    def _of_curves(
+        self, space: Space, trials: Sequence[Trial], direction: Direction, rng: np.random.Generator
+    ) -> Judge | None:
+        """The process over curves; None where they are not read, too few, or promised too much."""
+        if self._metric is None or len(trials) < CURVE_STARTUP or _stopped(trials) >= PATIENCE:
+            return None
         from .curve_study import CurveStudy  # scikit-learn takes a second to import
-        from .surrogate import Surrogate
 
-        if self._metric is not None and _stopped(trials) < PATIENCE:
-            read = CurveStudy.of(space, trials, direction, self._metric, rng)
-            if read is not None:
-                return read.model, f"the curves of {len(trials)} trials"
-        values = direction.sign * np.array([value for _, value in known])
-        points = np.array([encoded(space, trial.config) for trial, _ in known])
-        return Surrogate(points, values, rng), f"{len(trials)} trials"
+        study = CurveStudy.of(space, trials, direction, self._metric, rng)
+        return None if study is None else study.model
+
+
+def _of_ends(space: Space, known: Sequence[tuple[Trial, float]], values: np.ndarray, rng: np.random.Generator) -> Judge:
+    from .surrogate import Surrogate  # as above
+
+    return Surrogate(np.array([encoded(space, trial.config) for trial, _ in known]), values, rng)
 
 
 def _stopped(trials: Sequence[Trial]) -> int:

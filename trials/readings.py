@@ -116,7 +116,8 @@ def read(axis: Axis, steps: Sequence[float], values: Sequence[float], end: float
     Args:
         values: higher is better, finite, as long as `steps`; neither empty without an end.
     """
-    shares = np.minimum(axis.shares(steps), NEARLY)
+    # A training may begin before the usual first step, where the share would be below 0.
+    shares = np.clip(axis.shares(steps), 0.0, NEARLY)
     places = sorted({int(np.searchsorted(shares, share)) for share in SHARES})
     kept = [place for place in places if place < len(shares) - 1]
     if end is None:
