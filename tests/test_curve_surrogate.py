@@ -205,6 +205,11 @@ class TestReadings:
         runs = runs_of(trials, Direction.MINIMIZE, "loss", AXIS)
         assert [(list(run.shares)[-1], run.values[-1]) for run in runs] == [(1, -1.0), (1, -3.0), (1, -3.0), (1, -3.0)]
 
+    def test_where_all_that_ended_is_good_a_crash_is_as_bad_as_what_was_stopped(self) -> None:
+        trials = [*study([1.0, 0.9], n_stopped=2), failed(9, {})]
+        runs = runs_of(trials, Direction.MINIMIZE, "loss", AXIS)
+        assert runs[-1].values == min(run.values[-1] for run in runs[:-1]) < -2.0
+
     @given(ends=st.lists(ENDS, min_size=1, max_size=9), offset=ENDS, factor=st.floats(0.1, 10.0))
     def test_units_and_offset_do_not_matter(self, ends: list[float], offset: float, factor: float) -> None:
         def scores(values: np.ndarray) -> np.ndarray:

@@ -94,20 +94,24 @@ def _way(top: float, runs: Sequence[Run]) -> float:
 
 
 def runs_of(trials: Sequence[Trial], direction: Direction, metric: str, axis: Axis) -> list[Run]:
-    """A run of each finished trial, one of which has ended. What failed ended as the worst of those did."""
-    ends = {trial.number: value for trial, value in ended(trials)}
-    worst = direction.worst(list(ends.values()))
-    found = []
-    for trial in trials:
-        curve = trial.trajectory.curve(metric)
-        steps, values = [step for step, _ in curve], [direction.sign * value for _, value in curve]
-        if trial.number in ends:
-            found.append(read(axis, steps, values, end=direction.sign * ends[trial.number]))
-        elif trial.state is State.PRUNED and curve:
-            found.append(read(axis, steps, values))
-        else:
-            found.append(Run(np.ones(1), np.array([direction.sign * worst])))
-    return found
+    """A run of each finished trial, one of which has ended.
+
+    What failed ended as badly as anything was seen last. The worst end alone would not do: where all that ended is
+    good, since the rest was stopped, a place that crashes would look as good.
+    """
+    ends = {trial.number: direction.sign * value for trial, value in ended(trials)}
+    shown = [_shown(trial, direction, metric, axis, ends.get(trial.number)) for trial in trials]
+    worst = min(run.values[-1] for run in shown if run is not None)
+    return [Run(np.ones(1), np.array([worst])) if run is None else run for run in shown]
+
+
+def _shown(trial: Trial, direction: Direction, metric: str, axis: Axis, end: float | None) -> Run | None:
+    """What a trial showed; None where that says nothing of what it would have ended with."""
+    curve = trial.trajectory.curve(metric)
+    steps, values = [step for step, _ in curve], [direction.sign * value for _, value in curve]
+    if end is None and (trial.state is not State.PRUNED or not curve):
+        return None
+    return read(axis, steps, values, end)
 
 
 def read(axis: Axis, steps: Sequence[float], values: Sequence[float], end: float | None = None) -> Run:
