@@ -122,7 +122,7 @@ def _folder() -> Check:
     from .models.catalogue import models_dir
 
     folder = models_dir()
-    there = next(path for path in (folder, *folder.parents) if path.exists())
+    there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))  # also below a closed folder
     if there.is_dir() and os.access(there, os.W_OK):
         return Check("model folder", True, f"{folder}, {shutil.disk_usage(there).free / 2**30:.1f} GiB free")
     fault = "is not writable" if there.is_dir() else "is no folder"
@@ -134,7 +134,9 @@ def _memory() -> Check:
     from .memory.place import memory_path
     from .memory.sqlite_store import SQLiteStore
 
-    if not (path := memory_path()).exists():
+    path = memory_path()
+    # To open an empty file is to make a memory of it, and the doctor makes nothing.
+    if not os.access(path, os.F_OK) or path.stat().st_size == 0:
         return Check("memory", None, f"none yet at {path}", "luthier tune makes one")
     try:
         store = SQLiteStore(path)

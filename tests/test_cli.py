@@ -240,6 +240,11 @@ def test_doctor_says_where_models_and_memory_cannot_lie(tmp_path: Path, monkeypa
     monkeypatch.setenv("LUTHIER_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LUTHIER_MEMORY", str(tmp_path / "memory.db"))
     assert (_folder().ok, _memory().ok) == (True, None)
+    (tmp_path / "memory.db").touch()
+    assert (_memory().ok, (tmp_path / "memory.db").stat().st_size) == (None, 0)
+    monkeypatch.setenv("LUTHIER_MEMORY", str(tmp_path))
+    assert _memory().ok is False
+    monkeypatch.setenv("LUTHIER_MEMORY", str(tmp_path / "memory.db"))
     SQLiteStore(tmp_path / "memory.db").close()
     assert _memory() == Check("memory", True, f"0 notes at {tmp_path / 'memory.db'}")
     assert not (tmp_path / "home").exists()
