@@ -197,6 +197,12 @@ def test_advisors_learn_what_a_stopped_curve_was_expected_to_reach() -> None:
     assert values[3:] == [0.7, 9.0, worst]
 
 
+def test_what_crashed_counts_as_no_better_than_what_was_stopped() -> None:
+    """Where all that ended is good, a place that crashes would else look as good, and be proposed again and again."""
+    crashed, hopeless = Trial(3, {}, State.FAILED), Trial(4, {}, State.PRUNED, value=9.0, extra={"expected": 5.0})
+    assert [value for _, value in observed([*earlier(3), crashed, hopeless], Direction.MINIMIZE)][3:] == [5.0, 5.0]
+
+
 class TestExtrapolation:
     def test_without_curves_there_is_no_forecast(self) -> None:
         with pytest.raises(ValueError, match="at least one finished curve"):

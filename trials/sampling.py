@@ -25,23 +25,27 @@ SPREADS = np.geomspace(0.02, 1.0, 300)  # of each (log) range: how far that sear
 def observed(trials: Sequence[Trial], direction: Direction) -> list[tuple[Trial, float]]:
     """The trials that teach a sampler something, each with a value.
 
-    A stopped trial counts as what its curve was expected to reach (`extra["expected"]`, see `Stopper`). Without that it
-    counts as the worst finished value, as a failed trial does, unless its own value is worse: left out, it would be
-    proposed again. Nothing is known before one trial is complete.
+    A stopped trial counts as what its curve was expected to reach (`extra["expected"]`, see `Stopper`), without that as
+    the worst finished value, unless its own is worse: left out, it would be proposed again. A failed one counts as the
+    worst of all these: where all that ended is good, since the rest was stopped, a place that crashes would look as
+    good. Nothing is known before one trial is complete.
     """
-    values = [t.value for t in trials if t.state is State.COMPLETE and t.value is not None]
-    if not values:
+    ends = [t.value for t in trials if t.state is State.COMPLETE and t.value is not None]
+    if not ends:
         return []
-    worst = direction.worst(values)
-    known: list[tuple[Trial, float]] = []
-    for trial in trials:
-        if trial.state is State.COMPLETE and trial.value is not None:
-            known.append((trial, trial.value))
-        elif trial.state is State.PRUNED and (expected := trial.extra.get("expected")) is not None:
-            known.append((trial, float(expected)))
-        elif trial.finished:
-            known.append((trial, worst if trial.value is None else direction.worst([worst, trial.value])))
-    return known
+    worst_end = direction.worst(ends)
+    told = [(trial, _told(trial, direction, worst_end)) for trial in trials if trial.finished]
+    worst = direction.worst([value for _, value in told if value is not None])
+    return [(trial, worst if value is None else value) for trial, value in told]
+
+
+def _told(trial: Trial, direction: Direction, worst_end: float) -> float | None:
+    """What a finished trial says of its end; None where it failed."""
+    if trial.state is not State.PRUNED:
+        return trial.value if trial.state is State.COMPLETE else None
+    if (expected := trial.extra.get("expected")) is not None:
+        return float(expected)
+    return worst_end if trial.value is None else direction.worst([worst_end, trial.value])
 
 
 def ask(
