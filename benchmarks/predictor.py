@@ -64,6 +64,11 @@ def domains(logs: Logs) -> dict[str, np.ndarray]:
     return {**found, "pooled": np.arange(len(logs))} if len(found) > 1 else found
 
 
+def suites(logs: Logs) -> dict[str, np.ndarray]:
+    """The rows of each suite."""
+    return {str(suite): np.flatnonzero(logs.suite == suite) for suite in np.unique(logs.suite)}
+
+
 def evaluate(logs: Logs, dealt: Mapping[str, np.ndarray], models: Sequence[str], kept: Kept) -> Iterator[Figure]:
     """Every figure from kept predictions, split by split."""
     for split, fold in dealt.items():
@@ -77,9 +82,10 @@ def evaluate(logs: Logs, dealt: Mapping[str, np.ndarray], models: Sequence[str],
             if OURS in found and (chosen := chosen_elsewhere(logs, others, simple)):
                 gap = minus(part, found[OURS], found[chosen], fold)
                 yield figure(split, domain, OURS, "auc-minus-chosen", gap)
-            if split == "workflow":
-                after = {(m, name): a for m, one in arrays.items() for name, a in one.items() if name in ENDINGS}
-                yield from probed(logs, part, domain, fold, after)
+        if split == "workflow":
+            after = {(m, name): a for m, one in arrays.items() for name, a in one.items() if name in ENDINGS}
+            for domain, rows in {**suites(logs), **parts}.items():
+                yield from probed(logs, Part.of(logs, rows, split), domain, fold, after)
 
 
 def probed(

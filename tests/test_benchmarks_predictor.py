@@ -159,6 +159,22 @@ def test_probes_help_to_rank_new_workflows(logs: Logs, tmp_path: Path) -> None:
     assert ("suite mean", "kendall-tau-after-3") not in found
 
 
+def test_each_suite_of_a_domain_has_its_own_ranking_after_probes(logs: Logs, tmp_path: Path) -> None:
+    """The mean over suites hides a suite in which there is nothing to rank."""
+    named = {"sums": "GSM8K", "words": "MATH"}
+    of_math = replace(logs, workflows=tuple(replace(w, suite=named[w.suite]) for w in logs.workflows))
+    every = evaluated(of_math, tmp_path, ("workflow",))
+    found = {(f.domain, f.model, f.metric): f.value for f in every}
+    each = [found[suite, OURS, "kendall-tau-after-3"] for suite in named.values()]
+    assert found["Math", OURS, "kendall-tau-after-3"] == pytest.approx(np.mean(each))
+    assert ("GSM8K", benchmark.HALVES, "kendall-tau") in found
+    shown = tables.tables(every, ["kendall-tau-after-3"])
+    assert [[str(column.header) for column in table.columns] for table in shown] == [
+        ["model", "Math"],
+        ["model", "GSM8K", "MATH"],
+    ]
+
+
 def test_probes_are_single_runs_on_different_tasks_and_the_same_for_everyone(logs: Logs) -> None:
     drawn = probes.draw(logs, 3, (0, 1))
     assert (drawn.runs == 1).all()
