@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -55,7 +56,7 @@ def show_study(
         if trust:
             _print_trust(study, beside, as_json)
         elif graph:
-            _print_graph(study)
+            _print_graph(study, as_json)
         elif trial is not None:
             _print_trial(study, _find(study, trial), as_json)
         elif savings:
@@ -63,7 +64,7 @@ def show_study(
         else:
             _print_study(study, as_json)
         if html is not None:
-            print(f"picture: {write_picture(study, html)}")
+            print(f"picture: {write_picture(study, html)}", file=sys.stderr if as_json else sys.stdout)
     finally:
         study.close()
 
@@ -178,12 +179,13 @@ def _print_savings(study: Study, as_json: bool) -> None:
     print(strict_json(asdict(found)) if as_json else "\n".join(long_lines(found)))
 
 
-def _print_graph(study: Study) -> None:
+def _print_graph(study: Study, as_json: bool) -> None:
     name = next((str(t.extra["workflow"]) for t in reversed(study.trials) if "workflow" in t.extra), "advisors")
     if name not in WORKFLOWS:
         known = ", ".join(WORKFLOWS)
         raise StudyError(f"--graph prints built-in workflows ({known}), but the latest trial had one named {name!r}")
     workflow = WORKFLOWS[name]
-    print(workflow.text())
-    print()
-    print(workflow.mermaid())
+    if as_json:
+        print(strict_json({"workflow": workflow.model_dump(mode="json"), "mermaid": workflow.mermaid()}))
+    else:
+        print(workflow.text(), workflow.mermaid(), sep="\n\n")

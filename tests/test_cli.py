@@ -109,6 +109,18 @@ def test_tune_show_and_resume(folder: Path) -> None:
     assert "features: {rows: 1797.0}" in task["content"]
 
 
+def test_every_view_of_a_study_prints_json_alone_where_it_is_asked_to(tmp_path: Path) -> None:
+    study = tmp_path / "s"
+    _with_trials(study, [1, 2])
+    for view in ((), ("--trial", "1"), ("--graph",), ("--trust",), ("--savings",)):
+        shown = CliRunner().invoke(app, ["show", str(study), *view, "--json", "--html", str(tmp_path / "s.html")])
+        assert json.loads(shown.stdout), view
+        assert "picture: " in shown.stderr, view
+    graph = json.loads(CliRunner().invoke(app, ["show", str(study), "--graph", "--json"]).stdout)
+    assert graph["workflow"]["name"] == "advisors"
+    assert graph["mermaid"].startswith("flowchart")
+
+
 @pytest.mark.parametrize(
     ("budget", "place"),
     [
