@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, cast
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from .consoles import open_console
 from .words import strict_json
@@ -73,12 +74,12 @@ def probe_model(
     if chat is None:
         raise typer.BadParameter("`none` is no model to probe; name one such as embedded")
     console = open_console(stderr=True)
-    with console.status(f"probing {spec} ...") as status:
-        report = probe(chat, name=spec, said=lambda text: status.update(f"probing {spec}: {text}"))
+    with console.status(escape(f"probing {spec} ...")) as status:
+        report = probe(chat, name=spec, said=lambda text: status.update(escape(f"probing {spec}: {text}")))
     if json:
         print(strict_json(report.as_dict()))
         return
-    table = Table("what", "measured", "95 % interval", box=None)
+    table = Table("what", Column("measured", overflow="fold"), "95 % interval", box=None)
     for row in report.rows():
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     open_console().print(table)

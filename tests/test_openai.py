@@ -11,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from luthier.cli import app
 from luthier.models.caller import Caller, Prompt
 from luthier.models.errors import ModelDown, ModelError, ModelMissing, ModelTimeout
 from luthier.models.open import open_model
@@ -110,3 +112,12 @@ def test_a_server_s_words_cannot_steer_the_terminal(serve: Serve) -> None:
     with pytest.raises(ModelDown) as caught:
         caller(serve('{"error": {"message": "red \\u001b[31m"}}', status=500)).ask(PROMPT, SCHEMA)
     assert str(caught.value).isprintable()
+
+
+def test_the_probe_prints_a_server_s_words_and_its_address_as_they_are(serve: Serve) -> None:
+    spec = serve("<p>[red]wrong[/red] [/x]</p>", kind="text/html")
+    probed = CliRunner().invoke(app, ["models", "probe", spec], env={"COLUMNS": "60"})
+    assert probed.exit_code == 0, probed.exception
+    shown = "".join(probed.output.split())
+    assert "[red]wrong[/red][/x]" in shown
+    assert spec in shown
