@@ -12,6 +12,7 @@ from . import __version__
 from .cli_memory import memory_app
 from .cli_models import models_app
 from .cli_predictor import predictor_app
+from .consoles import forgive_encodings
 
 app = typer.Typer(
     name="luthier",
@@ -32,6 +33,7 @@ Dir = Annotated[Path | None, typer.Option("--dir", help="The study folder, if no
 
 def main() -> None:
     """The entry point: runs the app and turns what the user can mend into one message and exit code 2."""
+    forgive_encodings()
     try:
         app()
     except Exception as error:

@@ -21,7 +21,7 @@ def write_draft(script: Path, out: Path, force: bool) -> None:
     if out.exists() and not force:
         raise SpecError(f"{out} must not exist yet, but it does; choose another --out, or pass --force")
     drafted = draft(script, out.resolve().parent)
-    out.write_text(drafted.yaml)
+    out.write_text(drafted.yaml, encoding="utf-8")
     console = open_console()
     console.print(f"Wrote {escape(str(out))}:", highlight=False)
     console.print(Syntax(drafted.yaml, "yaml", background_color="default"))

@@ -141,7 +141,7 @@ def _print_trial(study: Study, trial: Trial, as_json: bool) -> None:
     log = study.trial_folder(trial.number) / "log.txt"
     if log.exists():
         console.print(f"[bold]last lines of {escape(str(log))}[/]", highlight=False)
-        for line in log.read_text(errors="replace").splitlines()[-LOG_LINES:]:
+        for line in log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]:
             console.print(escape(printable(line)), highlight=False)
 
 

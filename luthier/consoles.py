@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 from rich.console import Console
 
 
 def open_console(*, stderr: bool = False) -> Console:
     """A console that prints words as they are: rich would make an emoji of `:x:` in the name of a model or a file."""
     return Console(stderr=stderr, emoji=False)
+
+
+def forgive_encodings() -> None:
+    """Print `?` for what a terminal's or a file's encoding has no letter for: curves are drawn in few of them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,9 +40,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def luthier(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+def luthier(folder: Path, *args: str, **options: Any) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "luthier", *args]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, **options)
 
 
 CASES = {
@@ -165,3 +166,17 @@ def test_in_python_too_a_wrong_name_makes_no_folder(
 def test_in_python_too_a_space_is_a_mapping_of_ranges(space: Any, tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"must be a range, such as|a space must be"):
         tune(lambda trial: 0.0, space, folder=tmp_path / "s", model="none", remember=False)
+
+
+def test_what_a_terminal_has_no_letter_for_ends_nothing(folder: Path) -> None:
+    poor = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    kind = "parser.add_argument('--kind', choices=['süß', 'a→b'], default='süß')\nx ="
+    (folder / "words.py").write_text(SCRIPT.replace("x =", kind), encoding="utf-8")
+    for args in (
+        ["init", "words.py", "--out", "words.yaml"],
+        ["tune", "study.yaml", "--model", "none"],
+        ["show", "small"],
+    ):
+        done = luthier(folder, *args, env=poor)
+        assert done.returncode == 0, done.stderr
+    assert "choice: [süß, a→b]" in (folder / "words.yaml").read_text(encoding="utf-8")
