@@ -13,6 +13,7 @@ from .cli_memory import memory_app
 from .cli_models import models_app
 from .cli_predictor import predictor_app
 from .consoles import forgive_encodings
+from .words import printable
 
 app = typer.Typer(
     name="luthier",
@@ -42,7 +43,7 @@ def main() -> None:
         message = explain(error)
         if message is None:
             raise
-        _say(f"error: {message}")
+        _say(printable(f"error: {message}"))
         sys.exit(2)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .words import strict_json
+from .words import printable, strict_json
 
 if TYPE_CHECKING:
     from .predictor.logs import Logs
@@ -143,7 +143,7 @@ def show_card(model: Model = None, json: Json = False) -> None:
     if json:
         print(strict_json(card.model_dump(mode="json")))
     else:
-        print(card.markdown())
+        print(printable(card.markdown()))
 
 
 def _asked(workflow: str, task: str, suite: str, llm: str, logs: Path | None) -> Asked:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .progress import progress
-from .words import strict_json
+from .words import printable, strict_json
 
 if TYPE_CHECKING:
     from .predictor.sources import Imported
@@ -74,7 +74,7 @@ def read_told(source: Path) -> Imported:
         print(f"left out: {count:,} {reason}", file=sys.stderr)
     if found.skipped:
         print(f"skipped: {found.skipped:,} {'lines' if found.skipped > 1 else 'line'}", file=sys.stderr)
-        print("\n".join(f"  {problem}" for problem in found.problems[:_SHOWN]), file=sys.stderr)
+        print(printable("\n".join(f"  {problem}" for problem in found.problems[:_SHOWN])), file=sys.stderr)
         if found.skipped > _SHOWN:
             print(f"  and {found.skipped - _SHOWN:,} more", file=sys.stderr)
     return found

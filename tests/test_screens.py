@@ -14,6 +14,10 @@ from luthier.consoles import open_console
 from luthier.graphs.events import Event, Reported, Said, StudyStarted, TrialFinished, TrialStarted
 from luthier.live import LiveView
 from luthier.plain import PlainView
+from luthier.predictor.explain import Step
+from luthier.predictor_ask import Answer
+from luthier.predictor_page import print_answers, probes_table, steps_table
+from luthier.predictor_probes import Probe
 from luthier.trial_table import TrialTable
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trajectory
 from luthier.trials.space import Float, Space
@@ -70,6 +74,18 @@ def test_a_terminal_does_not_obey_what_a_model_says() -> None:
     assert not set("\x1b\x07\x9b") & set(shown)
 
 
+def test_a_terminal_does_not_obey_what_a_log_says(capsys: pytest.CaptureFixture[str]) -> None:
+    sly = "t1\x1b[31m\x9b2J [/x]"
+    answer = Answer(sly, sly, sly, 0.5, 0.1, 0.9, 0.0, 1.0, True, sly)
+    print_answers([answer], open_console())
+    print_answers([answer, answer], open_console())
+    open_console().print(probes_table([Probe(sly, sly, 0.5, 0.1)]), steps_table([Step(0, sly, sly, 0.5)]))
+    shown = capsys.readouterr().out
+    assert shown.count("t1") >= 9
+    assert "[/x]" in shown
+    assert not set("\x1b\x9b") & set(shown)
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     made = Study.create(tmp_path / "study", name="study", space=SPACE, metric=METRIC, direction=Direction.MINIMIZE)
@@ -109,5 +125,5 @@ def test_no_name_becomes_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_consoles_are_made_in_one_place() -> None:
-    made = [file.name for file in Path(luthier.__file__).parent.glob("*.py") if " Console(" in file.read_text()]
+    made = [file.name for file in Path(luthier.__file__).parent.glob("*.py") if "Console(" in file.read_text()]
     assert made == ["consoles.py"]
