@@ -44,6 +44,8 @@ def summary_lines(summary: Summary) -> list[str]:
 
 
 def _best_line(summary: Summary) -> str:
+    if not summary.trials:
+        return "[bold]No trial has ended yet.[/]"
     if summary.best_trial is None:
         return "[bold]No trial gave a value.[/] Look at a log: luthier show " + escape(summary.name) + " --trial 0"
     found = f"trial {summary.best_trial}, {summary.metric} {number(summary.best_value)}"
@@ -51,6 +53,8 @@ def _best_line(summary: Summary) -> str:
 
 
 def _gain_lines(summary: Summary) -> list[str]:
+    if not summary.trials:
+        return []
     if summary.gain is None:
         return ["Gain over the default: unknown, since one of them has no value."]
     if summary.best_trial == 0:

@@ -13,11 +13,13 @@ import luthier
 from luthier.consoles import open_console
 from luthier.graphs.events import Event, Reported, Said, StudyStarted, TrialFinished, TrialStarted
 from luthier.live import LiveView
+from luthier.page import summary_lines
 from luthier.plain import PlainView
 from luthier.predictor.explain import Step
 from luthier.predictor_ask import Answer
 from luthier.predictor_page import print_answers, probes_table, steps_table
 from luthier.predictor_probes import Probe
+from luthier.summary import summary_of
 from luthier.trial_table import TrialTable
 from luthier.trials.records import Candidate, Config, Direction, Outcome, State, Trajectory
 from luthier.trials.space import Float, Space
@@ -112,6 +114,14 @@ def test_a_study_without_trials_has_headings_alone(tmp_path: Path) -> None:
     console = Console(width=80, file=io.StringIO())
     console.print(TrialTable(empty))
     assert len(console.file.getvalue().splitlines()) == 1  # type: ignore[attr-defined]
+
+
+def test_a_study_without_trials_names_no_log_and_no_gain(tmp_path: Path) -> None:
+    empty = Study.create(tmp_path / "study", name="study", space=SPACE, metric=METRIC, direction=Direction.MINIMIZE)
+    said = "\n".join(summary_lines(summary_of(empty, stopped="")))
+    assert "No trial has ended yet." in said
+    assert "--trial" not in said
+    assert "Gain" not in said
 
 
 def test_no_name_becomes_an_emoji(capsys: pytest.CaptureFixture[str]) -> None:
