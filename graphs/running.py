@@ -132,7 +132,7 @@ def _outlook(parts: Parts, candidate: Candidate, noise: float) -> CurveOutlook |
     from ..trials.curve_study import CurveOutlook, CurveStudy  # scikit-learn takes a second to import
 
     rng = np.random.default_rng(seed_for(study.seed, len(parts.trials), "outlook"))
-    read = CurveStudy.of(space, parts.trials, study.direction, study.metric, rng)
+    read = CurveStudy.of(space, parts.trials, study.direction, study.metric, rng, failures=False)
     return None if read is None else CurveOutlook(read, candidate.config, noise)
 
 

@@ -18,7 +18,7 @@ from luthier.trials.bayes import PATIENCE, BayesAdvisor
 from luthier.trials.curve_study import CurveOutlook, CurveStudy, axis_of
 from luthier.trials.curve_surrogate import JITTER, _Member, _Settings
 from luthier.trials.extrapolation import Axis, Curve
-from luthier.trials.readings import NEARLY, SHARES, Readings, Run, Scale, read, runs_of
+from luthier.trials.readings import NEARLY, SHARES, Readings, Run, Scale, read, shown_by, with_failed
 from luthier.trials.records import Direction, State, Trajectory, Trial
 
 POINTS = np.linspace(0.0, 1.0, 5)[:, None]  # (5, 1)
@@ -53,8 +53,10 @@ def turned(trial: Trial, sign: float, scale: float) -> Trial:
     return replace(trial, value=sign * scale * (trial.value or 0.0), trajectory=trajectory)
 
 
-def known(trials: Sequence[Trial], direction: Direction = Direction.MINIMIZE, seed: int = 0) -> CurveStudy:
-    found = CurveStudy.of(SPACE, trials, direction, "loss", np.random.default_rng(seed))
+def known(
+    trials: Sequence[Trial], direction: Direction = Direction.MINIMIZE, seed: int = 0, *, failures: bool = True
+) -> CurveStudy:
+    found = CurveStudy.of(SPACE, trials, direction, "loss", np.random.default_rng(seed), failures=failures)
     assert found is not None
     return found
 
@@ -137,6 +139,23 @@ class TestStudy:
         assert 0 <= told(CurveOutlook(one, SPACE.default()), curve(0.5)[:3]) <= 1
         assert np.isfinite(one.model.expected_improvement(one.points)).all()
 
+    @pytest.mark.parametrize("values", [None, [2.0, 1.6, 8.0, 30.0], [2.0, 1e3, 1e6]])
+    def test_a_good_training_goes_on_where_those_beside_it_crashed_or_exploded(
+        self, values: Sequence[float] | None
+    ) -> None:
+        """The best often lies at the edge; that others fell over it says nothing of one that did not."""
+        trials = study([1.0, 0.9])
+        for units in (300, 400, 512):
+            config = {**SPACE.default(), "units": units}
+            lost = failed(len(trials), config)
+            if values is not None:
+                lost = replace(complete(len(trials), config, values[-1], values), state=State.PRUNED)
+            trials.append(lost)
+        outlook = CurveOutlook(known(trials, failures=False), {**SPACE.default(), "units": 260})
+        assert told(outlook, curve(0.3)[:3]) > 0.5
+        assert outlook.expected is not None
+        assert outlook.expected < 0.9
+
     def test_the_outlook_is_asked_once_for_each_share(self) -> None:
         outlook = CurveOutlook(known(study([1.0, 0.9])), {**SPACE.default(), "units": 40})
         told = [outlook.chance(range(n), curve(0.5)[:n]) is not None for n in range(1, 21)]
@@ -202,13 +221,26 @@ class TestReadings:
 
     def test_trials_without_a_curve_have_their_end_and_failed_ones_the_worst(self) -> None:
         trials = [complete(0, {}, 1.0), complete(1, {}, 3.0), failed(2, {}), Trial(3, {}, State.PRUNED)]
-        runs = runs_of(trials, Direction.MINIMIZE, "loss", AXIS)
+        runs = with_failed(shown_by(trials, Direction.MINIMIZE, "loss", AXIS))
         assert [(list(run.shares)[-1], run.values[-1]) for run in runs] == [(1, -1.0), (1, -3.0), (1, -3.0), (1, -3.0)]
 
     def test_where_all_that_ended_is_good_a_crash_is_as_bad_as_what_was_stopped(self) -> None:
         trials = [*study([1.0, 0.9], n_stopped=2), failed(9, {})]
-        runs = runs_of(trials, Direction.MINIMIZE, "loss", AXIS)
+        runs = with_failed(shown_by(trials, Direction.MINIMIZE, "loss", AXIS))
         assert runs[-1].values == min(run.values[-1] for run in runs[:-1]) < -2.0
+
+    def test_what_exploded_counts_as_failed_and_a_poor_end_does_not(self) -> None:
+        def shown(*values: float) -> Run | None:
+            odd = complete(9, {}, values[-1], values)
+            return shown_by([*study([1.0, 0.9], n_stopped=2), odd], Direction.MINIMIZE, "loss", AXIS)[-1]
+
+        assert shown(2.0, 8.0, 30.0) is None
+        assert shown(1e6, 1e5, 1e4) is None
+        assert shown(2.0, 3.0, 4.0) is not None
+
+    def test_where_all_end_below_their_begin_nothing_has_exploded(self) -> None:
+        trials = [complete(i, {}, 10.0**i, [1.0, 10.0**i]) for i in range(5)]
+        assert None not in shown_by(trials, Direction.MINIMIZE, "loss", AXIS)
 
     @given(ends=st.lists(ENDS, min_size=1, max_size=9), offset=ENDS, factor=st.floats(0.1, 10.0))
     def test_units_and_offset_do_not_matter(self, ends: list[float], offset: float, factor: float) -> None:

@@ -10,7 +10,7 @@ from scipy.linalg import LinAlgError
 
 from .curve_surrogate import CurveSurrogate
 from .extrapolation import Axis, Curve
-from .readings import SHARES, Readings, Run, Scale, read, runs_of
+from .readings import SHARES, Readings, Run, Scale, read, shown_by, with_failed
 from .records import Config, Direction, Trial, ended
 from .search import encoded
 from .space import Space
@@ -32,18 +32,33 @@ class CurveStudy:
 
     @classmethod
     def of(
-        cls, space: Space, trials: Sequence[Trial], direction: Direction, metric: str, rng: np.random.Generator
+        cls,
+        space: Space,
+        trials: Sequence[Trial],
+        direction: Direction,
+        metric: str,
+        rng: np.random.Generator,
+        *,
+        failures: bool = True,
     ) -> CurveStudy | None:
         """None while fewer than `LEAST_RUNS` trials are finished, or none is complete with a curve.
 
         Args:
             trials: the finished ones.
             rng: for the kernel's settings.
+            failures: count what failed or exploded, as a bad end. It tells where to try next, and not how a training
+                will end that goes on beside it.
         """
         axis = axis_of(trials, metric)
-        if len(trials) < LEAST_RUNS or axis is None:
+        if axis is None:
             return None
-        runs = runs_of(trials, direction, metric, axis)
+        shown = shown_by(trials, direction, metric, axis)
+        if not failures:
+            trials = [trial for trial, run in zip(trials, shown, strict=True) if run is not None]
+            shown = [run for run in shown if run is not None]
+        if len(trials) < LEAST_RUNS:
+            return None
+        runs = with_failed(shown)
         scale = Scale.of(runs)
         points = np.array([encoded(space, trial.config) for trial in trials])
         model = CurveSurrogate.drawn(points, Readings.of(runs, scale), rng)

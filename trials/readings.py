@@ -18,6 +18,7 @@ FAR = 1e6  # such ways: no value lies farther
 LEAST_SPREAD = 0.3  # such ways: the unit of scores
 LARGEST = 1e300  # a way: products with scores are finite
 EQUAL = 1e-9  # of the best value: ends that differ by less are equal
+EXPLODED = 10.0  # ways from where trainings begin up to the best: what ran so far below the begin has failed
 
 
 @dataclass(frozen=True)
@@ -93,16 +94,32 @@ def _way(top: float, runs: Sequence[Run]) -> float:
     return min(way, LARGEST) or 1.0
 
 
-def runs_of(trials: Sequence[Trial], direction: Direction, metric: str, axis: Axis) -> list[Run]:
-    """A run of each finished trial, one of which has ended.
+def shown_by(trials: Sequence[Trial], direction: Direction, metric: str, axis: Axis) -> list[Run | None]:
+    """A run of each finished trial, one of which has ended; None for one that failed or exploded.
 
-    What failed ended as badly as anything was seen last. The worst end alone would not do: where all that ended is
-    good, since the rest was stopped, a place that crashes would look as good.
+    An exploded one is kept from the others as a failed one is: beside a loss of a million all that differs is equal.
     """
     ends = {trial.number: direction.sign * value for trial, value in ended(trials)}
     shown = [_shown(trial, direction, metric, axis, ends.get(trial.number)) for trial in trials]
+    least = _least([run for run in shown if run is not None], max(ends.values()))
+    return [run if run is not None and run.values[-1] >= least else None for run in shown]
+
+
+def with_failed(shown: Sequence[Run | None]) -> list[Run]:
+    """Every run, where what failed ended as badly as anything was seen last.
+
+    The worst end alone would not do: where all that ended is good, since the rest was stopped, a place that crashes
+    would look as good.
+    """
     worst = min(run.values[-1] for run in shown if run is not None)
     return [Run(np.ones(1), np.array([worst])) if run is None else run for run in shown]
+
+
+def _least(runs: Sequence[Run], top: float) -> float:
+    """What a training's last value is at least, unless it exploded."""
+    begin = float(np.median([run.values[0] for run in runs]))
+    with np.errstate(over="ignore"):
+        return begin - EXPLODED * (top - begin) if top > begin else -math.inf
 
 
 def _shown(trial: Trial, direction: Direction, metric: str, axis: Axis, end: float | None) -> Run | None:
