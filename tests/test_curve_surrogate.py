@@ -133,6 +133,18 @@ class TestStudy:
         assert CurveStudy.of(SPACE, study([1.0]), Direction.MINIMIZE, "accuracy", rng) is None
         assert axis_of([], "loss") is None
 
+    @pytest.mark.parametrize(
+        ("lengths", "common"), [((20, 2, 60), False), ((20, 2), False), ((20, 20, 20, 12), True), ((20, 18, 25), True)]
+    )
+    def test_trainings_of_different_lengths_have_no_common_axis(self, lengths: Sequence[int], common: bool) -> None:
+        trials = [
+            complete(i, {**SPACE.default(), "units": 64 + i}, 1.0, curve(1.0, n=length))
+            for i, length in enumerate(lengths)
+        ]
+        assert (axis_of(trials, "loss") is not None) == common
+        found = CurveStudy.of(SPACE, trials, Direction.MINIMIZE, "loss", np.random.default_rng(0))
+        assert (found is not None) == common
+
     @pytest.mark.parametrize("ends", [[1.0, 1.0], [0.0, 0.0], [1e300, -1e300], [0.0, 1e-300]])
     def test_equal_huge_and_tiny_values_do_no_harm(self, ends: list[float]) -> None:
         one = known([*study(ends), failed(9, {**SPACE.default(), "units": 99})])

@@ -16,6 +16,8 @@ from .search import encoded
 from .space import Space
 
 LEAST_RUNS = 2  # trials, before the curves are compared
+LENGTHS = (0.75, 1.33)  # of the usual training: one that ends elsewhere is of another length
+UNLIKE = 0.25  # of the complete trainings: where more are of another length, there is no common axis
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class CurveStudy:
         *,
         failures: bool = True,
     ) -> CurveStudy | None:
-        """None while fewer than `LEAST_RUNS` trials are finished, or none is complete with a curve.
+        """None while fewer than `LEAST_RUNS` trials are finished, and where there is no axis; see `axis_of`.
 
         Args:
             trials: the finished ones.
@@ -72,10 +74,16 @@ class CurveStudy:
 
 
 def axis_of(trials: Sequence[Trial], metric: str) -> Axis | None:
-    """The axis on which complete trials end at 1; None without a curve of two reports among them."""
+    """The axis on which complete trials end at 1; None without a curve of two reports among them, and where their
+    lengths differ, as with epochs that are tuned: how far one was at a step then tells nothing of another."""
     known = [trial.trajectory.curve(metric) for trial, _ in ended(trials)]
     curves = [Curve([step for step, _ in curve], [value for _, value in curve]) for curve in known if len(curve) > 1]
-    return Axis.of(curves) if curves else None
+    if not curves:
+        return None
+    axis = Axis.of(curves)
+    lengths = axis.shares([curve.steps[-1] for curve in curves])
+    unlike = (lengths < LENGTHS[0]) | (lengths > LENGTHS[1])
+    return axis if float(unlike.mean()) <= UNLIKE else None
 
 
 class CurveOutlook:
