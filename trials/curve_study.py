@@ -10,7 +10,7 @@ from scipy.linalg import LinAlgError
 
 from .curve_surrogate import CurveSurrogate
 from .extrapolation import Axis, Curve
-from .readings import SHARES, Readings, Run, Scale, read, shown_by, with_failed
+from .readings import SHARES, Readings, Run, Scale, read, shown_by, with_failed, without_exploded
 from .records import Config, Direction, Trial, ended
 from .search import encoded
 from .space import Space
@@ -48,14 +48,15 @@ class CurveStudy:
         Args:
             trials: the finished ones.
             rng: for the kernel's settings.
-            failures: count what failed or exploded, as a bad end. It tells where to try next, and not how a training
-                will end that goes on beside it.
+            failures: count what failed, as a bad end, and what exploded. They tell where to try next, and not how a
+                training will end that goes on beside them.
         """
         axis = axis_of(trials, metric)
         if axis is None:
             return None
         shown = shown_by(trials, direction, metric, axis)
         if not failures:
+            shown = without_exploded(shown)
             trials = [trial for trial, run in zip(trials, shown, strict=True) if run is not None]
             shown = [run for run in shown if run is not None]
         if len(trials) < LEAST_RUNS:

@@ -18,7 +18,7 @@ FAR = 1e6  # such ways: no value lies farther
 LEAST_SPREAD = 0.3  # such ways: the unit of scores
 LARGEST = 1e300  # a way: products with scores are finite
 EQUAL = 1e-9  # of the best value: ends that differ by less are equal
-EXPLODED = 10.0  # ways from where trainings begin up to the best: what ran so far below the begin has failed
+EXPLODED = 10.0  # ways from where trainings begin up to the best: what ran so far below the begin exploded
 
 
 @dataclass(frozen=True)
@@ -95,13 +95,18 @@ def _way(top: float, runs: Sequence[Run]) -> float:
 
 
 def shown_by(trials: Sequence[Trial], direction: Direction, metric: str, axis: Axis) -> list[Run | None]:
-    """A run of each finished trial, one of which has ended; None for one that failed or exploded.
-
-    An exploded one is kept from the others as a failed one is: beside a loss of a million all that differs is equal.
-    """
+    """A run of each finished trial, one of which has ended; None for one that failed."""
     ends = {trial.number: direction.sign * value for trial, value in ended(trials)}
-    shown = [_shown(trial, direction, metric, axis, ends.get(trial.number)) for trial in trials]
-    least = _least([run for run in shown if run is not None], max(ends.values()))
+    return [_shown(trial, direction, metric, axis, ends.get(trial.number)) for trial in trials]
+
+
+def without_exploded(shown: Sequence[Run | None]) -> list[Run | None]:
+    """The runs with None for what exploded: beside a loss of a million all that differs is equal."""
+    runs = [run for run in shown if run is not None]
+    begin = float(np.median([run.values[0] for run in runs]))
+    top = max(float(run.values[-1]) for run in runs if run.shares[-1] == 1)
+    with np.errstate(over="ignore"):
+        least = begin - EXPLODED * (top - begin) if top > begin else -math.inf
     return [run if run is not None and run.values[-1] >= least else None for run in shown]
 
 
@@ -113,13 +118,6 @@ def with_failed(shown: Sequence[Run | None]) -> list[Run]:
     """
     worst = min(run.values[-1] for run in shown if run is not None)
     return [Run(np.ones(1), np.array([worst])) if run is None else run for run in shown]
-
-
-def _least(runs: Sequence[Run], top: float) -> float:
-    """What a training's last value is at least, unless it exploded."""
-    begin = float(np.median([run.values[0] for run in runs]))
-    with np.errstate(over="ignore"):
-        return begin - EXPLODED * (top - begin) if top > begin else -math.inf
 
 
 def _shown(trial: Trial, direction: Direction, metric: str, axis: Axis, end: float | None) -> Run | None:
