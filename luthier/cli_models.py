@@ -36,7 +36,14 @@ def list_models(json: Json = False) -> None:
     if json:
         print(strict_json(rows))
         return
-    table = Table("name", "size", "licence", "here", "for", box=None)
+    table = Table(
+        Column("name", no_wrap=True),
+        "size",
+        Column("licence", overflow="fold"),
+        "here",
+        Column("for", overflow="fold"),
+        box=None,
+    )
     for row, entry in zip(rows, listed, strict=True):
         here = "[green]yes[/]" if row["present"] else "no"
         table.add_row(entry.name, f"{cast(int, row['bytes']) / 1e6:,.0f} MB", entry.licence, here, entry.purpose)

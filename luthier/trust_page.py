@@ -41,7 +41,7 @@ def _choosers(trust: Trust) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("workflow", overflow="fold")
     for heading in ("turns", "share", "wins", GAIN, "training", "model"):
-        table.add_column(heading, justify="left" if heading == GAIN else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if heading == GAIN else "right", no_wrap=heading != GAIN)
     for chooser in trust.choosers:
         asks = chooser.model != NO_MODEL
         if asks:
@@ -90,7 +90,7 @@ def _makers(trust: Trust) -> Table:
     table = Table(box=None, pad_edge=False, title="Whose candidates ran", title_justify="left", title_style="bold")
     table.add_column("made by", overflow="fold")
     for heading in ("ran", "wins", GAIN, *(f"by {who}" for who in CHOSEN.values())):
-        table.add_column(heading, justify="left" if heading == GAIN else "right", no_wrap=True)
+        table.add_column(heading, justify="left" if heading == GAIN else "right")
     for maker in trust.makers:
         row = maker.row
         picked = [str(maker.chosen.get(key, 0) or "-") for key in CHOSEN]

@@ -231,6 +231,12 @@ def test_init_drafts_a_file_that_tunes(folder: Path) -> None:
     assert "--force" in refused.stderr
 
 
+def test_a_narrow_terminal_shows_the_whole_name_of_a_model() -> None:
+    shown = CliRunner().invoke(app, ["models", "list"], env={"COLUMNS": "60"}).output
+    assert "qwen2.5-coder-1.5b " in shown
+    assert "…" not in shown
+
+
 def test_doctor_and_models_list_speak_json(folder: Path) -> None:
     names = [check["name"] for check in json.loads(luthier(folder, "doctor", "--json").stdout)]
     assert {"Python", "PyTorch", "sandbox", "energy", "disk", "Ollama"} <= set(names)

@@ -166,7 +166,7 @@ def test_nothing_to_judge_yet(tmp_path: Path) -> None:
     assert "No turns to judge yet" in page(trust_of(study(tmp_path / "s")))
 
 
-@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("width", [60, 80, 120])
 def test_the_page_fits_a_terminal(tmp_path: Path, width: int) -> None:
     shown = page(trust_of(study(tmp_path / "s", *[(name, 0.7, p) for name, p in ARMS.items()] * 3)), width)
     assert max(map(len, shown.splitlines())) <= width
