@@ -109,6 +109,14 @@ def test_what_a_trial_changes_stands_beside_it_or_below(study: Study, width: int
     assert sum("rate_0 0.5→0.51" in line for line in shown) == 1
 
 
+def test_a_narrow_terminal_cuts_no_number_of_a_trial(study: Study) -> None:
+    console = Console(width=60, file=io.StringIO())
+    console.print(TrialTable(study))
+    rows = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert not any("…" in row for row in rows if not row.startswith(" "))
+    assert max(map(len, rows)) <= 60
+
+
 def test_a_study_without_trials_has_headings_alone(tmp_path: Path) -> None:
     empty = Study.create(tmp_path / "study", name="study", space=SPACE, metric=METRIC, direction=Direction.MINIMIZE)
     console = Console(width=80, file=io.StringIO())
