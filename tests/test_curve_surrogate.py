@@ -251,6 +251,14 @@ class TestReadings:
         assert shown(1e6, 1e5, 1e4) is None
         assert shown(2.0, 3.0, 4.0) is not None
 
+    @pytest.mark.parametrize(("end", "exploded"), [(0.95, False), (40.0, True)])
+    def test_where_the_best_hardly_left_the_begin_what_is_a_little_worse_has_not_exploded(
+        self, end: float, exploded: bool
+    ) -> None:
+        trials = [complete(i, {}, 0.705, [begin, 0.705]) for i, begin in enumerate([0.69, 0.7, 0.72, 0.75, 0.8])]
+        shown = shown_by([*trials, complete(5, {}, end, [0.72, end])], Direction.MINIMIZE, "loss", AXIS)
+        assert [run is None for run in without_exploded(shown)] == [False] * 5 + [exploded]
+
     def test_where_all_end_below_their_begin_nothing_has_exploded(self) -> None:
         trials = [complete(i, {}, 10.0**i, [1.0, 10.0**i]) for i in range(5)]
         assert None not in without_exploded(shown_by(trials, Direction.MINIMIZE, "loss", AXIS))

@@ -18,7 +18,7 @@ FAR = 1e6  # such ways: no value lies farther
 LEAST_SPREAD = 0.3  # such ways: the unit of scores
 LARGEST = 1e300  # a way: products with scores are finite
 EQUAL = 1e-9  # of the best value: ends that differ by less are equal
-EXPLODED = 10.0  # ways from where trainings begin up to the best: what ran so far below the begin exploded
+EXPLODED = 10.0  # ways from where trainings begin up to the best, or to one another: what ran so far below exploded
 
 
 @dataclass(frozen=True)
@@ -103,10 +103,12 @@ def shown_by(trials: Sequence[Trial], direction: Direction, metric: str, axis: A
 def without_exploded(shown: Sequence[Run | None]) -> list[Run | None]:
     """The runs with None for what exploded: beside a loss of a million all that differs is equal."""
     runs = [run for run in shown if run is not None]
-    begin = float(np.median([run.values[0] for run in runs]))
-    top = max(float(run.values[-1]) for run in runs if run.shares[-1] == 1)
+    begins = np.array([run.values[0] for run in runs])
+    begin, top = float(np.median(begins)), max(float(run.values[-1]) for run in runs if run.shares[-1] == 1)
     with np.errstate(over="ignore"):
-        least = begin - EXPLODED * (top - begin) if top > begin else -math.inf
+        # Where even the best hardly left the begin, what began elsewhere has not exploded.
+        way = max(top - begin, float(np.median(np.abs(begins - begin))))
+        least = begin - EXPLODED * way if top > begin else -math.inf
     return [run if run is not None and run.values[-1] >= least else None for run in shown]
 
 
