@@ -15,7 +15,8 @@ from .trials.records import Trial
 from .trials.study import Study
 from .words import difference, duration, number, sparkline
 
-NARROW = 80  # columns below which a curve is drawn small and a diagnosis told without its step
+NARROW = 80  # columns below which a diagnosis is told without its step
+CURVES = ((90, 20), (NARROW, 12), (0, 8))  # from so many columns on, so many points of a curve
 WIDE = 130  # columns from which what a trial changes has room beside it
 INDENT = 7  # columns below a trial's number
 STYLE_OF = {"complete": "", "pruned": "yellow", "failed": "red", "running": "cyan"}
@@ -31,15 +32,15 @@ class TrialTable:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         if options.max_width >= WIDE:
-            yield self._table(changes=self._changes)
+            yield self._table(options.max_width, self._changes)
             return
-        lines = console.render_lines(self._table(options.max_width < NARROW), options, pad=False)
+        lines = console.render_lines(self._table(options.max_width), options, pad=False)
         for line, change in zip_longest(lines, ["", *self._changes], fillvalue=""):
             yield from (*line, Segment.line())
             if change:
                 yield Text(" " * INDENT + change, style="dim", no_wrap=True, overflow="ellipsis")
 
-    def _table(self, narrow: bool = False, changes: list[str] | None = None) -> Table:
+    def _table(self, width: int, changes: list[str] | None = None) -> Table:
         table = Table(box=None, pad_edge=False, expand=changes is not None)
         for heading in ("trial", "from", escape(self._study.metric), "curve", "time", "diagnosis"):
             table.add_column(heading, no_wrap=True)
@@ -49,15 +50,16 @@ class TrialTable:
             won = self._best is not None and trial.number == self._best.number
             style = "bold green" if won else STYLE_OF[trial.state.value]
             table.add_row(
-                *self._cells(trial, narrow), *([] if changes is None else [escape(changes[place])]), style=style
+                *self._cells(trial, width), *([] if changes is None else [escape(changes[place])]), style=style
             )
         return table
 
-    def _cells(self, trial: Trial, narrow: bool) -> list[str]:
+    def _cells(self, trial: Trial, width: int) -> list[str]:
         study, reference = self._study, None if self._best is None else self._best.value
         found = diagnose(trial, study.direction, study.metric, reference)
-        since = f" since step {found.since}" if found.since is not None and not narrow else ""
-        curve = sparkline([v for _, v in trial.trajectory.curve(study.metric)], 8 if narrow else 20)
+        since = f" since step {found.since}" if found.since is not None and width >= NARROW else ""
+        points = next(points for columns, points in CURVES if width >= columns)
+        curve = sparkline([v for _, v in trial.trajectory.curve(study.metric)], points)
         value = number(trial.value) if trial.failure is None else trial.failure.cause.value
         return [
             str(trial.number), escape(trial.source), value, curve, duration(trial.seconds), found.verdict.value + since,

@@ -88,14 +88,18 @@ def test_a_terminal_does_not_obey_what_a_log_says(capsys: pytest.CaptureFixture[
     assert not set("\x1b\x9b") & set(shown)
 
 
+def tuned(folder: Path, metric: str, source: str) -> Study:
+    made = Study.create(folder, name="study", space=SPACE, metric=metric, direction=Direction.MINIMIZE)
+    trajectory = Trajectory(tuple(range(len(CURVE))), {metric: tuple(CURVE)})
+    for number in range(3):
+        made.begin(number, Candidate(config(number), source))
+        made.finish(number, Outcome(State.COMPLETE, CURVE[-1] + number, trajectory=trajectory, seconds=100.0))
+    return made
+
+
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
-    made = Study.create(tmp_path / "study", name="study", space=SPACE, metric=METRIC, direction=Direction.MINIMIZE)
-    trajectory = Trajectory(tuple(range(len(CURVE))), {METRIC: tuple(CURVE)})
-    for number in range(3):
-        made.begin(number, Candidate(config(number), "gp"))
-        made.finish(number, Outcome(State.COMPLETE, CURVE[-1] + number, trajectory=trajectory, seconds=30.0))
-    return made
+    return tuned(tmp_path / "study", METRIC, "gp")
 
 
 @pytest.mark.parametrize(("width", "lines"), [(80, 7), (129, 7), (130, 4), (200, 4)])
@@ -109,12 +113,13 @@ def test_what_a_trial_changes_stands_beside_it_or_below(study: Study, width: int
     assert sum("rate_0 0.5→0.51" in line for line in shown) == 1
 
 
-def test_a_narrow_terminal_cuts_no_number_of_a_trial(study: Study) -> None:
-    console = Console(width=60, file=io.StringIO())
-    console.print(TrialTable(study))
+@pytest.mark.parametrize(("width", "metric"), [(60, METRIC), (80, "val_accuracy"), (90, "val_accuracy")])
+def test_a_narrow_terminal_cuts_no_number_of_a_trial(tmp_path: Path, width: int, metric: str) -> None:
+    console = Console(width=width, file=io.StringIO())
+    console.print(TrialTable(tuned(tmp_path / "study", metric, "transfer")))
     rows = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert not any("…" in row for row in rows if not row.startswith(" "))
-    assert max(map(len, rows)) <= 60
+    assert max(map(len, rows)) <= width
 
 
 def test_a_study_without_trials_has_headings_alone(tmp_path: Path) -> None:
