@@ -340,7 +340,7 @@ def test_open_files_do_not_pile_up(make: Make, tmp_path: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
     for number in range(1, 4):
         runner.run({"x": 1.0}, tmp_path / str(number))
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208 - fewer where an earlier test's files are let go
 
 
 def test_python_is_the_one_that_runs_luthier(tmp_path: Path) -> None:
