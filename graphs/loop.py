@@ -49,7 +49,7 @@ def tune_study(
     workflow: str | Workflow | None = None,
     advisors: Sequence[Advisor] | None = None,
     listen: Callable[[Event], None] = ignore,
-    noise: int = 2,
+    noise: int | None = None,
     stop_early: bool = True,
     memory: StudyMemory | None = None,
     evolve: float = 0.0,
@@ -63,7 +63,8 @@ def tune_study(
         model: None leaves every decision to the advisors.
         workflow: a built-in one's name or one of your own, for every trial. By default gate 1 chooses one for each
             where there is a model; without one it is `advisors`.
-        noise: extra runs of trial 0, outside the budget of trials and inside the hours.
+        noise: extra runs of trial 0, outside the budget of trials and inside the hours. None is two, and fewer where
+            the hours are short and these runs no small part of them.
         memory: what past studies taught, and where this one goes; None neither reads nor writes one.
         evolve: seconds that the model may spend on the memory's notes once the study has ended; 0 leaves them alone.
         gates: what is decided before money is spent; None runs everything, by `planner-critic` with a model.
@@ -102,7 +103,7 @@ def tune_study(
     return reason
 
 
-def _loop(parts: Parts, noise: int) -> StopReason:
+def _loop(parts: Parts, noise: int | None) -> StopReason:
     mend_log(parts)
     parts.remember(learn=True)  # what a kill kept from it
     with checkpoints(parts.study.folder) as saver:

@@ -235,19 +235,40 @@ def test_a_model_without_tokens_left_is_not_asked_again(study: Study, tokens: in
     assert study.trials[1].extra["decisions"] == decisions
 
 
+class HalfAnHour(FunctionRunner):
+    """Each run takes so long, and no two give the same value."""
+
+    def run(self, config: Config, folder: Path, **options: Any) -> Outcome:
+        self.runs.append(config)
+        return Outcome(State.COMPLETE, (bowl(config) or 0.0) + len(self.runs), seconds=1800.0)
+
+
 def test_hours_count_trials_noise_and_the_model(study: Study) -> None:
-    def slow(config: Config) -> float:
-        return bowl(config) or 0.0
-
-    class HalfAnHour(FunctionRunner):
-        def run(self, config: Config, folder: Path, **options: Any) -> Outcome:
-            self.runs.append(config)
-            return Outcome(State.COMPLETE, slow(config) + len(self.runs), seconds=1800.0)
-
     runner = HalfAnHour(bowl)
     reason = tune_study(study, runner, budget=Budget(trials=9, hours=2.0), noise=2, advisors=[ListAdvisor()])
     assert reason is StopReason.HOURS
     assert (len(study.finished), len(study.noise)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("trials", "hours", "noise", "measured"),
+    [
+        (3, None, None, 2),
+        (3, 2.0, None, 2),  # enough for each trial
+        (9, 2.0, None, 0),  # three trials are left, and each of these runs would be one of them
+        (9, 2.0, 1, 1),  # it was asked for
+        (40, 15.0, None, 1),
+        (40, 19.5, None, 1),
+        (41, 20.5, None, 2),
+    ],
+)
+def test_noise_is_measured_unless_that_takes_a_large_part_of_short_hours(
+    study: Study, trials: int, hours: float | None, noise: int | None, measured: int
+) -> None:
+    tune_study(
+        study, HalfAnHour(bowl), budget=Budget(trials=trials, hours=hours), noise=noise, advisors=[ListAdvisor()]
+    )
+    assert len(study.noise) == measured
 
 
 def test_a_used_up_space_ends_the_study(tmp_path: Path) -> None:
