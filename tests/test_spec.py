@@ -45,7 +45,7 @@ def load(folder: Path, text: str) -> StudySpec:
 
 def test_the_example(folder: Path) -> None:
     spec = load(folder, GOOD)
-    assert (spec.name, spec.model, spec.seed, spec.noise, spec.stop_early) == ("digits", "embedded", 0, 2, True)
+    assert (spec.name, spec.model, spec.seed, spec.noise, spec.stop_early) == ("digits", "embedded", 0, None, True)
     assert spec.metric.direction is Direction.MAXIMIZE
     assert (spec.budget.trials, spec.budget.hours, spec.budget.tokens) == (10, 1.0, None)
     assert spec.to_space() == Space(
