@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 COLOURS = {State.COMPLETE: "#2a9d8f", State.PRUNED: "#e9c46a", State.FAILED: "#e76f51", State.RUNNING: "#8ecae6"}
 BEST = "#1d3557"
+STRETCHES = 500  # of a curve, each drawn by its lowest and its highest point: a screen shows no more
 
 
 def write_picture(study: Study, path: Path) -> Path:
@@ -86,7 +89,7 @@ def _best_so_far(study: Study, trials: list[Trial]) -> tuple[list[int], list[flo
 def _curve(figure: Figure, study: Study, trial: Trial, best: bool) -> None:
     import plotly.graph_objects as go
 
-    points = trial.trajectory.curve(study.metric)
+    points = outline(trial.trajectory.curve(study.metric))
     if not points:
         return
     line = go.Scatter(
@@ -94,9 +97,19 @@ def _curve(figure: Figure, study: Study, trial: Trial, best: bool) -> None:
         y=[v for _, v in points],
         mode="lines",
         name=f"trial {trial.number}",
-        text=[config(trial.config)] * len(points),
+        text=config(trial.config),
         line={"color": BEST if best else COLOURS[trial.state], "width": 3 if best else 1},
         opacity=1.0 if best else 0.5,
         showlegend=False,
     )
     figure.add_trace(line, row=1, col=2)
+
+
+def outline(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """A curve, steps increasing, by fewer points that look the same: its ends and the extremes of each stretch."""
+    if len(points) <= 2 * STRETCHES:
+        return list(points)
+    bounds = [len(points) * i // STRETCHES for i in range(STRETCHES + 1)]
+    stretches = [points[a:b] for a, b in itertools.pairwise(bounds)]
+    extremes = [pick(part, key=lambda point: point[1]) for part in stretches for pick in (min, max)]
+    return sorted({points[0], *extremes, points[-1]})
