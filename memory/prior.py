@@ -24,7 +24,7 @@ from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
-from ..trials.surrogate import standardised
+from ..trials.surrogate import one_thread, standardised
 
 FIT_TASKS, FIT_POINTS = 8, 100  # on so many tasks, and trials of each, the kernel is found: a fit of 0.3 s
 LENGTH = 1.5  # of the unit cube's side: the prior's median length scale of the past tasks' kernel
@@ -42,6 +42,7 @@ class PastTasks:
         values: of each task, shape (n_t,).
     """
 
+    @one_thread
     def __init__(self, points: Sequence[np.ndarray], values: Sequence[np.ndarray]) -> None:
         scores = [standardised(v) for v in values]
         self.kernel = _common_kernel(points, scores)
@@ -65,6 +66,7 @@ class PastTasks:
         found: np.ndarray = np.exp(self.kernel.theta[1:-1])
         return found
 
+    @one_thread
     def predict(self, points: np.ndarray) -> np.ndarray:
         """The standardised value that each task would have at `points`, shape (m, d); shape (m, n_tasks)."""
         found = np.empty((len(points), self.count))
@@ -72,6 +74,7 @@ class PastTasks:
             found[:, tasks] = model.predict(points).reshape(len(points), len(tasks))
         return found
 
+    @one_thread
     def left_out(self) -> list[np.ndarray]:
         """What each task's other trials say of each of its trials, shape (n_t,) a task (Rasmussen and Williams 2006,
         section 5.4.2)."""
@@ -130,6 +133,7 @@ class Transfer:
         rng: for the guesses.
     """
 
+    @one_thread
     def __init__(self, past: PastTasks, points: np.ndarray, values: np.ndarray, rng: np.random.Generator) -> None:
         self._past, self._points = past, points
         self._seen = past.predict(points)  # (n, T)
@@ -145,6 +149,7 @@ class Transfer:
         kept = np.argsort(-weights, kind="stable")[:KEPT]
         self._members = [(float(weights[i] / weights[kept].sum()), fitted[i]) for i in kept]
 
+    @one_thread
     def expected_improvement(self, points: np.ndarray) -> np.ndarray:
         """By how much each of `points`, shape (m, d), is expected to beat the best value; shape (m,)."""
         past, total = self._past.predict(points), np.zeros(len(points))

@@ -8,10 +8,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from luthier.trials.bayes import encoded
 from luthier.trials.space import Choice, Float, Space
-from luthier.trials.surrogate import Surrogate, log_likelihood, standardised
+from luthier.trials.surrogate import Surrogate, log_likelihood, one_thread, standardised
 
 POINTS = np.linspace(0.0, 1.0, 9)[:, None]  # (9, 1)
 
@@ -80,3 +81,11 @@ def test_the_likelihood_is_scikit_learns(noise: float) -> None:
 def test_a_singular_covariance_has_no_likelihood() -> None:
     kernel = ConstantKernel(1e12) * Matern([1e3], nu=2.5)
     assert log_likelihood(kernel, np.repeat(POINTS, 3, axis=0), np.zeros(3 * len(POINTS))) == -np.inf
+
+
+def test_a_process_is_asked_on_one_thread_and_others_keep_theirs() -> None:
+    def threads() -> set[int]:
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpool_limits(2, user_api="blas"):
+        assert (one_thread(threads)(), threads()) == ({1}, {2})

@@ -19,7 +19,7 @@ from scipy.special import ndtr
 from sklearn.gaussian_process.kernels import Matern
 
 from .readings import Readings
-from .surrogate import CENTRE, LENGTH, expected_gain, posterior
+from .surrogate import CENTRE, LENGTH, expected_gain, one_thread, posterior
 
 JITTER = 1e-6  # on the diagonal, so that equal configurations leave no covariance singular
 UNIT_SHARE = 0.15  # of a training: the settings' unit is the way from there
@@ -39,6 +39,7 @@ class CurveSurrogate:
         self._members = [_Member(_Settings.of(theta), points - CENTRE, readings) for theta in thetas]
 
     @classmethod
+    @one_thread
     def drawn(cls, points: np.ndarray, readings: Readings, rng: np.random.Generator) -> CurveSurrogate:
         """With settings drawn from their posterior."""
 
@@ -50,20 +51,24 @@ class CurveSurrogate:
 
         return cls(points, readings, posterior(likelihood, *_prior(points.shape[1]), rng))
 
+    @one_thread
     def given(self, points: np.ndarray, readings: Readings) -> CurveSurrogate:
         """The same settings beside other data."""
         return CurveSurrogate(points, readings, self._thetas)
 
+    @one_thread
     def expected_improvement(self, points: np.ndarray) -> np.ndarray:
         """By how much each of `points`, shape (m, d), is expected to end above the best end; shape (m,)."""
         ends = [member.ends(points - CENTRE) for member in self._members]
         gains = [expected_gain(mean, deviation, self._readings.best) for mean, deviation in ends]
         return np.asarray(np.mean(gains, axis=0))
 
+    @one_thread
     def expected(self, points: np.ndarray) -> np.ndarray:
         """The score that each of `points`, shape (m, d), is expected to end with; shape (m,)."""
         return np.asarray(np.mean([member.ends(points - CENTRE)[0] for member in self._members], axis=0))
 
+    @one_thread
     def chance_above(self, points: np.ndarray, bound: float) -> np.ndarray:
         """How likely each of `points`, shape (m, d), ends above a score; shape (m,)."""
         ends = [member.ends(points - CENTRE) for member in self._members]

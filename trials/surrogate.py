@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 from scipy.linalg import LinAlgError, cho_solve, cholesky
 from scipy.stats import norm
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Kernel, Matern, WhiteKernel
+from threadpoolctl import threadpool_limits
 
 MEMBERS = 20  # kernels that answer
 DRAWS = 400  # from the prior, of which the likelihood chooses the members
@@ -27,6 +29,18 @@ FAR_BELOW = 2.0  # ways from the median up to the best: all values that lie furt
 JITTER = 1e-10  # on the diagonal, scikit-learn's own
 EQUAL = 1e-12  # of the largest value: values that differ by less are equal
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def one_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """For what asks a process: its matrices are small, and more threads only wait for each other and for a training's.
+
+    So proposals do not depend on how many cores a machine has, either.
+    """
+    limited: Callable[P, T] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
+    return limited
+
 
 class Surrogate:
     """What configurations are worth, as far as those tried tell; higher is better.
@@ -37,6 +51,7 @@ class Surrogate:
         rng: for the kernels' settings.
     """
 
+    @one_thread
     def __init__(self, points: np.ndarray, values: np.ndarray, rng: np.random.Generator) -> None:
         scores = standardised(values)
         self._best = float(scores.max())
@@ -47,6 +62,7 @@ class Surrogate:
         thetas = posterior(lambda theta: log_likelihood(_kernel(theta), centred, scores), *_prior(points.shape[1]), rng)
         self._members = [_process(theta, centred, scores) for theta in thetas]
 
+    @one_thread
     def expected_improvement(self, points: np.ndarray) -> np.ndarray:
         """By how much each of `points`, shape (m, d), is expected to beat the best value; shape (m,)."""
         total = np.zeros(len(points))
@@ -56,6 +72,7 @@ class Surrogate:
         improvement: np.ndarray = total / len(self._members)
         return improvement
 
+    @one_thread
     def probability_of_more(self, points: np.ndarray, margin: float) -> np.ndarray:
         """How likely each of `points`, shape (m, d), beats the best value by more than `margin`, in units of the
         values; shape (m,)."""
