@@ -18,7 +18,18 @@ from luthier.trials.bayes import PATIENCE, BayesAdvisor
 from luthier.trials.curve_study import CurveOutlook, CurveStudy, axis_of
 from luthier.trials.curve_surrogate import JITTER, _Member, _Settings
 from luthier.trials.extrapolation import Axis, Curve
-from luthier.trials.readings import NEARLY, SHARES, Readings, Run, Scale, read, shown_by, with_failed, without_exploded
+from luthier.trials.readings import (
+    ASKED,
+    NEARLY,
+    SHARES,
+    Readings,
+    Run,
+    Scale,
+    read,
+    shown_by,
+    with_failed,
+    without_exploded,
+)
 from luthier.trials.records import Direction, State, Trajectory, Trial
 
 POINTS = np.linspace(0.0, 1.0, 5)[:, None]  # (5, 1)
@@ -168,11 +179,23 @@ class TestStudy:
         assert outlook.expected is not None
         assert outlook.expected < 0.9
 
-    def test_the_outlook_is_asked_once_for_each_share(self) -> None:
-        outlook = CurveOutlook(known(study([1.0, 0.9])), {**SPACE.default(), "units": 40})
-        told = [outlook.chance(range(n), curve(0.5)[:n]) is not None for n in range(1, 21)]
-        assert sum(told) == len(SHARES)
-        assert not told[-1]  # what has ended is no news
+    @pytest.mark.parametrize(("reports", "asked"), [(20, [1, 2, 3, 5, 8, 13]), (100, [3, 5, 10, 15, 25, 40, 65])])
+    def test_the_outlook_is_asked_once_for_each_share(self, reports: int, asked: list[int]) -> None:
+        trials = [complete(i, {**SPACE.default(), "units": 64 + i}, 1.0, curve(1.0, reports)) for i in range(2)]
+        outlook = CurveOutlook(known(trials), {**SPACE.default(), "units": 40})
+        news = [n for n in range(1, reports + 1) if outlook.chance(range(n), curve(0.5, reports)[:n]) is not None]
+        assert news == asked  # what has ended is no news
+
+    def test_before_the_usual_shares_a_training_stands_beside_what_others_showed_as_early(self) -> None:
+        trials = [complete(i, {**SPACE.default(), "units": 64 + i}, 1.0, curve(1.0, 100)) for i in range(3)]
+        model = known(trials)
+        assert [run.shares[0] for run in model.early] == [ASKED[0]] * 3
+        assert [run.shares[0] for run in model.runs] == [SHARES[0]] * 3
+        chances = []
+        for behind in (0.0, 0.8):
+            outlook = CurveOutlook(model, {**SPACE.default(), "units": 70})
+            chances.append(told(outlook, [value + behind for value in curve(0.9, 100)[:3]]))
+        assert chances[0] > 0.2 > chances[1]
 
 
 class TestAdvisor:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from luthier.trials.extrapolation import MIN_REPORTS, Curve, Extrapolator, regression
 from luthier.trials.records import Direction, State, Trajectory, Trial
 from luthier.trials.sampling import observed
-from luthier.trials.stopping import DEAD, LOOKS, MAX_CURVES, Stopper
+from luthier.trials.stopping import DEAD, LOOKS, MAX_CURVES, MIN_TOLD, Stopper
 
 GOOD = [1.0 / (step + 1) for step in range(12)]
 anything = st.floats(allow_nan=True, allow_infinity=True)
@@ -111,9 +111,9 @@ class TestStopper:
         outlook = Opinion(chance)
         stopper = Stopper(Direction.MAXIMIZE, "loss", earlier(8, sign=-1.0), hopeless=0.05, outlook=outlook)
         told = [stopper.should_stop(step, -0.9 * value) for step, value in enumerate(GOOD)]
-        assert told == [False] * (MIN_REPORTS - 1) + [stopped] * (len(GOOD) - MIN_REPORTS + 1)
+        assert told == [False] * (MIN_TOLD - 1) + [stopped] * (len(GOOD) - MIN_TOLD + 1)
         assert (stopper.expected == -7.0) is stopped
-        assert outlook.asked[0] == ([0.0, 1.0, 2.0], pytest.approx([-0.9 * value for value in GOOD[:3]]))
+        assert outlook.asked[0] == ([0.0, 1.0], pytest.approx([-0.9 * value for value in GOOD[:2]]))
 
     def test_a_second_opinion_is_not_asked_where_nothing_has_finished(self) -> None:
         outlook = Opinion(0.0)

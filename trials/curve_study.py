@@ -10,7 +10,7 @@ from scipy.linalg import LinAlgError
 
 from .curve_surrogate import CurveSurrogate
 from .extrapolation import Axis, Curve
-from .readings import SHARES, Readings, Run, Scale, read, shown_by, with_failed, without_exploded
+from .readings import ASKED, SHARES, Readings, Run, Scale, read, shown_by, with_failed, without_exploded
 from .records import Config, Direction, Trial, ended
 from .search import encoded
 from .space import Space
@@ -28,6 +28,7 @@ class CurveStudy:
     sign: int  # of the direction
     axis: Axis
     runs: list[Run]
+    early: list[Run]  # the same, read where a training is asked first, too
     scale: Scale
     points: np.ndarray  # (n, d), encoded
     model: CurveSurrogate
@@ -62,16 +63,19 @@ class CurveStudy:
         if len(trials) < LEAST_RUNS:
             return None
         runs = with_failed(shown)
+        early = with_failed(shown_by(trials, direction, metric, axis, ASKED))
         scale = Scale.of(runs)
         points = np.array([encoded(space, trial.config) for trial in trials])
         model = CurveSurrogate.drawn(points, Readings.of(runs, scale), rng)
-        return cls(space, direction.sign, axis, runs, scale, points, model)
+        return cls(space, direction.sign, axis, runs, early, scale, points, model)
 
     def beside(self, config: Config, steps: Sequence[float], values: Sequence[float]) -> CurveSurrogate:
         """The process once a training has shown these values, finite and not empty."""
-        run = read(self.axis, steps, [self.sign * value for value in values])
+        first = float(self.axis.shares(steps[-1:])[0]) < SHARES[0]
+        runs, shares = (self.early, ASKED) if first else (self.runs, SHARES)
+        run = read(self.axis, steps, [self.sign * value for value in values], shares=shares)
         points = np.concatenate([self.points, encoded(self.space, config)[None]])
-        return self.model.given(points, Readings.of([*self.runs, run], self.scale))
+        return self.model.given(points, Readings.of([*runs, run], self.scale))
 
 
 def axis_of(trials: Sequence[Trial], metric: str) -> Axis | None:
@@ -99,13 +103,13 @@ class CurveOutlook:
         self._study, self._config = study, config
         self._goal = float(study.scale.scores(np.array(study.scale.top + noise)))
         self._point = encoded(study.space, config)[None]
-        self._reached = 0  # of `SHARES`
+        self._reached = 0  # of `ASKED`
         self.expected: float | None = None
 
     def chance(self, steps: Sequence[float], values: Sequence[float]) -> float | None:
-        """See `Outlook.chance`; asked of the process once for each of `SHARES`, since more often is no news."""
+        """See `Outlook.chance`; asked of the process once for each of `ASKED`, since more often is no news."""
         share = float(self._study.axis.shares(steps[-1:])[0])
-        reached = int(np.searchsorted(SHARES, share, side="right"))
+        reached = int(np.searchsorted(ASKED, share, side="right"))
         if reached <= self._reached or share >= 1:
             return None
         self._reached = reached

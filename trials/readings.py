@@ -12,6 +12,7 @@ from .extrapolation import Axis
 from .records import Direction, State, Trial, ended
 
 SHARES = (0.05, 0.1, 0.15, 0.25, 0.4, 0.65)  # of a training: where a curve is read, so that no long one costs more
+ASKED = (0.03, *SHARES)  # where one that runs is asked; before the first of `SHARES` beside what others showed there
 NEARLY = 0.99  # of a training: where the end counts as not reached
 STEADY = 2.0  # ways from the median end up to the best: below, scores fall with the logarithm only
 FAR = 1e6  # such ways: no value lies farther
@@ -94,10 +95,12 @@ def _way(top: float, runs: Sequence[Run]) -> float:
     return min(way, LARGEST) or 1.0
 
 
-def shown_by(trials: Sequence[Trial], direction: Direction, metric: str, axis: Axis) -> list[Run | None]:
+def shown_by(
+    trials: Sequence[Trial], direction: Direction, metric: str, axis: Axis, shares: Sequence[float] = SHARES
+) -> list[Run | None]:
     """A run of each finished trial, one of which has ended; None for one that failed."""
     ends = {trial.number: direction.sign * value for trial, value in ended(trials)}
-    return [_shown(trial, direction, metric, axis, ends.get(trial.number)) for trial in trials]
+    return [_shown(trial, direction, metric, axis, shares, ends.get(trial.number)) for trial in trials]
 
 
 def without_exploded(shown: Sequence[Run | None]) -> list[Run | None]:
@@ -122,26 +125,34 @@ def with_failed(shown: Sequence[Run | None]) -> list[Run]:
     return [Run(np.ones(1), np.array([worst])) if run is None else run for run in shown]
 
 
-def _shown(trial: Trial, direction: Direction, metric: str, axis: Axis, end: float | None) -> Run | None:
+def _shown(
+    trial: Trial, direction: Direction, metric: str, axis: Axis, shares: Sequence[float], end: float | None
+) -> Run | None:
     """What a trial showed; None where that says nothing of what it would have ended with."""
     curve = trial.trajectory.curve(metric)
     steps, values = [step for step, _ in curve], [direction.sign * value for _, value in curve]
     if end is None and (trial.state is not State.PRUNED or not curve):
         return None
-    return read(axis, steps, values, end)
+    return read(axis, steps, values, end, shares)
 
 
-def read(axis: Axis, steps: Sequence[float], values: Sequence[float], end: float | None = None) -> Run:
-    """A curve at the first report from each of `SHARES` on, and its last or, where it ended, its end.
+def read(
+    axis: Axis,
+    steps: Sequence[float],
+    values: Sequence[float],
+    end: float | None = None,
+    shares: Sequence[float] = SHARES,
+) -> Run:
+    """A curve at the first report from each of `shares` on, and its last or, where it ended, its end.
 
     Args:
         values: higher is better, finite, as long as `steps`; neither empty without an end.
     """
     # A training may begin before the usual first step, where the share would be below 0.
-    shares = np.clip(axis.shares(steps), 0.0, NEARLY)
-    places = sorted({int(np.searchsorted(shares, share)) for share in SHARES})
-    kept = [place for place in places if place < len(shares) - 1]
+    reached = np.clip(axis.shares(steps), 0.0, NEARLY)
+    places = sorted({int(np.searchsorted(reached, share)) for share in shares})
+    kept = [place for place in places if place < len(reached) - 1]
     if end is None:
-        kept.append(len(shares) - 1)
+        kept.append(len(reached) - 1)
     tail = ([], []) if end is None else ([1.0], [end])
-    return Run(np.array([*shares[kept], *tail[0]]), np.array([*np.asarray(values, float)[kept], *tail[1]]))
+    return Run(np.array([*reached[kept], *tail[0]]), np.array([*np.asarray(values, float)[kept], *tail[1]]))

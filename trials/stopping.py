@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
-from .extrapolation import MIN_REPORTS, Curve, Extrapolator, Forecast
+from .extrapolation import Curve, Extrapolator, Forecast
 from .records import Direction, Trial, ended
 
 HOPELESS = 0.01  # chance of beating the best, below which a training is stopped (docs/gate.md says why not 5 %)
@@ -14,6 +14,7 @@ HURRIED = 0.05  # the same where time is short: what it takes is worth more to a
 MAX_CURVES = 50  # the latest ones
 LOOKS = 256  # reports, up to which each is judged; a longer curve is judged each time that it grew by such a share
 DEAD = 3  # reports in a row that are no numbers
+MIN_TOLD = 2  # reports, before the second opinion is asked: it knows how others began
 
 
 class Outlook(Protocol):
@@ -25,7 +26,7 @@ class Outlook(Protocol):
         """How likely it ends better than the best so far by more than the noise; None where that is not news.
 
         Args:
-            steps, values: what it has reported, finite; of one length, at least `MIN_REPORTS`.
+            steps, values: what it has reported, finite; of one length, at least `MIN_TOLD`.
         """
         ...
 
@@ -102,7 +103,7 @@ class Stopper:
 
     def _looks_hopeless(self) -> bool:
         """Whether the second opinion is that it is."""
-        if self._outlook is None or len(self._steps) < MIN_REPORTS:
+        if self._outlook is None or len(self._steps) < MIN_TOLD:
             return False
         chance = self._outlook.chance(self._steps, [self._sign * cost for cost in self._costs])
         self._overruled = chance is not None and chance < self._hopeless
