@@ -76,6 +76,7 @@ def tune(
         hours: stop after this many hours of training, over all runs of the study.
         model: `embedded`, `ollama:NAME`, `openai:NAME@URL`, `replay:FOLDER`, `none`, or a LangChain chat model;
             by default the embedded one where it is installed and pulled, else none.
+        noise: extra runs of trial 0, to know the noise; by default two, and fewer where the hours are short.
         timeout: seconds a trial may take. memory: GiB a trial may hold.
         patterns: for a command that only prints: metric name -> regular expression with one group.
         folder: where the study lives; `.luthier/NAME` by default.
