@@ -36,7 +36,9 @@ def _wanted(parts: Parts, default: Trial, runs: int | None) -> bool:
     noise = parts.study.noise
     if noise[:1] == [default.value] or stop_reason(parts.used, parts.budget) is not None:
         return False
-    return len(noise) < (USUAL if runs is None else runs) and (runs is not None or _affordable(parts, default))
+    if runs is None:
+        return len(noise) < USUAL and _affordable(parts, default)
+    return len(noise) < runs
 
 
 def _affordable(parts: Parts, default: Trial) -> bool:

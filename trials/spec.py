@@ -78,7 +78,7 @@ class CallSpec(DataSpec):
     seed: int = Field(default=0, ge=0, examples=["seed: 0"])
     timeout: float | None = Field(default=None, gt=0, examples=["timeout: 600"])  # seconds a trial
     memory: float | None = Field(default=None, gt=0, examples=["memory: 8"])  # GiB a trial
-    noise: int | None = Field(default=None, ge=0, examples=["noise: 2"])  # extra runs of trial 0; by itself 2 or fewer
+    noise: int | None = Field(default=None, ge=0, examples=["noise: 2"])  # extra runs of trial 0
     audits: float = Field(default=0.05, ge=0, le=1, examples=["audits: 0.05"])  # share of skips that run anyway
 
 

@@ -36,7 +36,7 @@ T = TypeVar("T")
 def one_thread(function: Callable[P, T]) -> Callable[P, T]:
     """For what asks a process: its matrices are small, and more threads only wait for each other and for a training's.
 
-    So proposals do not depend on how many cores a machine has, either.
+    What it proposes then does not depend on the number of threads, either.
     """
     limited: Callable[P, T] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
     return limited
